@@ -1,0 +1,97 @@
+"""Any REST API is a table in DuckDB.
+
+    import apikit_sql, duckdb
+
+    con = duckdb.connect()
+    apikit_sql.install(con)
+    con.sql("SELECT number, title FROM apikit('demo', 'issues') WHERE state = 'open' LIMIT 5").show()
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from apikit_sql.connector.manifest import AuthConfig, Connector, PaginationConfig, RateLimitConfig, RetryConfig
+    from apikit_sql.connector.registry import ConnectorRegistry
+    from apikit_sql.engine.session import Session
+    from apikit_sql.errors import (
+        ApikitError,
+        ApikitWarning,
+        AuthError,
+        CallError,
+        ConfigError,
+        ConnectorNotFoundError,
+        DecodeError,
+        OriginError,
+        PaginationError,
+        RateLimitError,
+        RequestError,
+        ScanInterrupted,
+        SchemaDriftError,
+    )
+    from apikit_sql.sql.connection import Connection, connect
+    from apikit_sql.sql.install import install
+
+#: Where each public name lives: importing the package costs nothing until one is used.
+_HOMES = {
+    "apikit_sql.sql.install": ("install",),
+    "apikit_sql.sql.connection": ("Connection", "connect"),
+    "apikit_sql.engine.session": ("Session",),
+    "apikit_sql.connector.registry": ("ConnectorRegistry",),
+    "apikit_sql.connector.manifest": ("AuthConfig", "Connector", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
+    "apikit_sql.errors": (
+        "ApikitError",
+        "ApikitWarning",
+        "AuthError",
+        "CallError",
+        "ConfigError",
+        "ConnectorNotFoundError",
+        "DecodeError",
+        "OriginError",
+        "PaginationError",
+        "RateLimitError",
+        "RequestError",
+        "ScanInterrupted",
+        "SchemaDriftError",
+    ),
+}
+
+__all__ = [
+    "ApikitError",
+    "ApikitWarning",
+    "AuthConfig",
+    "AuthError",
+    "CallError",
+    "ConfigError",
+    "Connection",
+    "Connector",
+    "ConnectorNotFoundError",
+    "ConnectorRegistry",
+    "DecodeError",
+    "OriginError",
+    "PaginationConfig",
+    "PaginationError",
+    "RateLimitConfig",
+    "RateLimitError",
+    "RequestError",
+    "RetryConfig",
+    "ScanInterrupted",
+    "SchemaDriftError",
+    "Session",
+    "connect",
+    "install",
+]
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - whatever the name stands for
+    """The public object `name`, imported now."""
+    for home, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(home), name)
+    message = f"module 'apikit_sql' has no attribute {name!r}"
+    raise AttributeError(message)
+
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return __all__

@@ -1,0 +1,238 @@
+"""The models of a manifest: what one API is, as data. Frozen, and closed to unknown keys.
+
+The settings of auth, pagination, retry and rate limits are read by the engine as they stand here: there is no second
+set of runtime objects.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+
+from apikit_sql.column_types import TimeFormat, parse_type
+
+Operator = Literal["=", ">", ">=", "<", "<="]
+#: How a pushed value is written: as it is, or a time as RFC 3339 (seconds, milliseconds), as a date, or since 1970.
+ValueFormat = Literal["", "rfc3339", "rfc3339_ms", "date", "epoch", "epoch_ms"]
+Strategy = Literal["offset", "page", "cursor", "link", "next_url", "relay", "none", "auto"]
+
+
+def _checked_type(text: str) -> str:
+    parse_type(text)
+    return text
+
+
+def _as_column(value: object) -> object:
+    return {"type": value} if isinstance(value, str) else value
+
+
+TypeText = Annotated[str, AfterValidator(_checked_type)]
+Seconds = Annotated[float, Field(ge=0)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class AuthConfig(_Model):
+    """How a caller proves who it is. Secrets are references (`env:NAME`, `keyring:NAME`), literal ones in Python only.
+
+    With `optional`, a missing secret means that the API is asked anonymously.
+    """
+
+    type: Literal["none", "bearer", "apikey", "basic", "oauth2"] = "none"
+    token: SecretStr | None = None
+    prefix: str = "Bearer"
+    api_key: SecretStr | None = None
+    api_key_header: str = "X-API-Key"
+    api_key_query_param: str | None = None
+    username: SecretStr | None = None
+    password: SecretStr | None = None
+    client_id: SecretStr | None = None
+    client_secret: SecretStr | None = None
+    token_url: str | None = None
+    scopes: tuple[str, ...] = ()
+    audience: str | None = None
+    client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    refresh_token: SecretStr | None = None
+    optional: bool = False
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        wanted = {"bearer": ("token",), "apikey": ("api_key",), "basic": ("username",), "oauth2": ("token_url",)}
+        for field in wanted.get(self.type, ()):
+            if getattr(self, field) is None:
+                message = f"auth of type {self.type!r} needs {field!r}"
+                raise ValueError(message)
+        if self.type == "none" and (self.token or self.api_key or self.password):
+            message = "auth of type 'none' holds a secret; say which type it is"
+            raise ValueError(message)
+        return self
+
+
+class PaginationConfig(_Model):
+    """How one page leads to the next. What a strategy does not use is refused with it.
+
+    Paths are dotted keys into the body (`paging.next.after`). Under `page` and `offset` a page past the end that
+    answers one of `end_status` is the end. `max_pages` is a guard: reaching it is an error.
+    """
+
+    strategy: Strategy = "auto"
+    page_size: Annotated[int, Field(ge=1)] | None = None
+    max_pages: Annotated[int, Field(ge=1)] = 100_000
+    limit_param: str | None = None
+    offset_param: str | None = None
+    page_param: str | None = None
+    start_page: Annotated[int, Field(ge=0)] = 1
+    cursor_param: str | None = None
+    next_cursor_path: str | None = None
+    next_cursor_header: str | None = None
+    cursor_record_field: str | None = None
+    cursor_fields: tuple[str, ...] = ()
+    params_in: Literal["query", "body"] = "query"
+    next_url_path: str | None = None
+    next_url_header: str | None = None
+    has_more_path: str | None = None
+    total_path: str | None = None
+    total_header: str | None = None
+    total_pages_path: str | None = None
+    data_path: str | None = None
+    end_status: tuple[int, ...] = (404,)
+
+    @model_validator(mode="after")
+    def _fits_its_strategy(self) -> Self:
+        sources = ("next_cursor_path", "next_cursor_header", "cursor_record_field", "cursor_fields")
+        match self.strategy:
+            case "offset":
+                self._needs("offset_param")
+            case "page":
+                self._needs("page_param")
+            case "next_url":
+                self._needs("next_url_path", "next_url_header")
+            case "cursor" if not self.cursor_fields:
+                self._needs("cursor_param")
+                self._needs(*sources)
+            case _:
+                pass
+        if self.page_size is not None and self.limit_param is None:
+            message = "page_size needs limit_param, the query parameter that carries it"
+            raise ValueError(message)
+        return self
+
+    def _needs(self, *one_of: str) -> None:
+        if not any(getattr(self, field) for field in one_of):
+            message = f"strategy {self.strategy!r} needs {' or '.join(one_of)}"
+            raise ValueError(message)
+
+
+class RetryConfig(_Model):
+    """When a read is tried again. Waits are seconds and grow exponentially, with jitter on top."""
+
+    max_attempts: Annotated[int, Field(ge=1)] = 3
+    min_wait: Seconds = 1
+    max_wait: Seconds = 60
+    jitter: Seconds = 1
+    retry_on_status: tuple[int, ...] = (429, 500, 502, 503, 504)
+
+
+class RateLimitConfig(_Model):
+    """How much of the API's limit callers may use. `min_remaining` requests of the window are left untouched."""
+
+    requests_per_second: Annotated[float, Field(gt=0)] | None = None
+    min_remaining: Annotated[int, Field(ge=0)] = 0
+
+
+class KeyColumn(_Model):
+    """A column whose predicate becomes a query parameter or a part of the path.
+
+    A `required` one must be given by `=` or IN. `values` lists what the API accepts; others are not sent. `type` is
+    the column's where the records do not have it: then it is filled with the key's value.
+    """
+
+    column: str
+    operators: tuple[Operator, ...] = ("=",)
+    param: str | None = None
+    path: str | None = None
+    required: bool = False
+    values: tuple[str, ...] = ()
+    format: ValueFormat = ""
+    type: TypeText = "VARCHAR"
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        if (self.param is None) == (self.path is None):
+            message = f"key column {self.column!r} needs either param or path"
+            raise ValueError(message)
+        return self
+
+
+class ColumnConfig(_Model):
+    """A declared column: its type, how a time is written, and what it means to people."""
+
+    type: TypeText
+    format: TimeFormat = ""
+    description: str = ""
+
+
+class Variable(_Model):
+    """A `{name}` of the base URL: a hostname label, from an environment variable or a default."""
+
+    description: str = ""
+    env: str | None = None
+    default: str | None = None
+
+
+class Stream(_Model):
+    """One table of a connector. What it leaves out is taken from the connector."""
+
+    path: Annotated[str, Field(pattern=r"^/")]
+    description: str = ""
+    docs: str = ""
+    method: Literal["GET", "POST"] = "GET"
+    body: dict[str, Any] = Field(default_factory=dict)
+    data_path: str | None = None
+    params: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
+    pagination: PaginationConfig | None = None
+    columns: dict[str, Annotated[ColumnConfig, BeforeValidator(_as_column)]] = Field(default_factory=dict)
+    key_columns: tuple[KeyColumn, ...] = ()
+    primary_key: tuple[str, ...] = ()
+    updated_at: str | None = None
+
+    @model_validator(mode="after")
+    def _can_be_bound(self) -> Self:
+        if any(key.required for key in self.key_columns) and not self.columns:
+            message = f"a required key column needs declared columns: no page of {self.path} can be sampled without it"
+            raise ValueError(message)
+        return self
+
+
+class Connector(_Model):
+    """One API: base URL, auth, limits and streams."""
+
+    name: Annotated[str, Field(pattern=r"^[^/?#@\s]+$")]  # an API without manifest has its host's
+    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")]
+    description: str = ""
+    docs: str = ""
+    variables: dict[str, Variable] = Field(default_factory=dict)
+    auth: AuthConfig = AuthConfig()
+    pagination: PaginationConfig = PaginationConfig()
+    rate_limit: RateLimitConfig = RateLimitConfig()
+    retry: RetryConfig = RetryConfig()
+    headers: dict[str, str] = Field(default_factory=dict)
+    allowed_origins: tuple[str, ...] = ()
+    read_posts: tuple[str, ...] = ()
+    idempotency_header: str | None = None
+    verify_ssl: bool = True
+    body_format: Literal["json", "form"] = "json"
+    timeout: Annotated[float, Field(gt=0)] = 30
+    concurrency: Annotated[int, Field(ge=1)] = 8
+    data_path: str | None = None
+    streams: dict[str, Stream] = Field(default_factory=dict)
+
+
+#: The AuthConfig fields that hold secrets: a manifest file may only refer to them.
+SECRET_FIELDS = MappingProxyType(
+    {name: field for name, field in AuthConfig.model_fields.items() if SecretStr in getattr(field.annotation, "__args__", ())}
+)

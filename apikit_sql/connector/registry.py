@@ -1,0 +1,121 @@
+"""Finds, reads and names manifests: the built-in ones, the user's folder, and files given by path."""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from apikit_sql.connector.manifest import SECRET_FIELDS, Connector
+from apikit_sql.connector.template import fill_base_url
+from apikit_sql.errors import ConfigError, ConnectorNotFoundError
+from apikit_sql.secrets import is_reference
+
+_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+class ConnectorRegistry:
+    """The connectors one session knows by name. A manifest is read when it is first asked for."""
+
+    def __init__(self, folders: Iterable[Traversable] | None = None) -> None:
+        """A registry of the manifests in `folders`; a later folder's manifest wins over an earlier one's."""
+        self._sources: dict[str, Traversable] = {}
+        self._loaded: dict[str, Connector] = {}
+        for folder in default_folders() if folders is None else folders:
+            if folder.is_dir():
+                for file in folder.iterdir():
+                    if file.name.endswith(".toml"):
+                        self._sources[file.name.removesuffix(".toml")] = file
+
+    def names(self) -> list[str]:
+        """Every known connector's name, sorted."""
+        return sorted(self._sources | self._loaded)
+
+    def add_file(self, path: Path) -> str:
+        """The name of the connector whose manifest is at `path`; it is known from now on."""
+        connector = read_manifest(path)
+        self._loaded[connector.name] = connector
+        return connector.name
+
+    def get(self, name: str) -> Connector:
+        """The connector of this name, its base URL filled in.
+
+        Raises ConnectorNotFoundError with near matches; ConfigError where its manifest is wrong.
+        """
+        if name not in self._loaded:
+            if name not in self._sources:
+                raise ConnectorNotFoundError(_not_found(name, self.names()))
+            connector = read_manifest(self._sources[name])
+            if connector.name != name:
+                message = f"{self._sources[name]}: the manifest's name is {connector.name!r}; its file says {name!r}."
+                raise ConfigError(message)
+            self._loaded[name] = connector
+        return with_settings(self._loaded[name])
+
+
+def default_folders() -> list[Traversable]:
+    """The built-in manifests, and the folder `connectors` beside the user's config file."""
+    config = Path(os.environ.get("APIKIT_CONFIG_PATH") or Path.home() / ".config" / "apikit" / "config.toml")
+    return [resources.files("apikit_sql") / "connector" / "builtin", config.parent / "connectors"]
+
+
+def read_manifest(file: Traversable) -> Connector:
+    """The connector that the TOML `file` declares.
+
+    Raises ConfigError that names the file and the key, and for a secret that stands in the file itself.
+    """
+    try:
+        data = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        message = f"{file} cannot be read as a manifest: {error}"
+        raise ConfigError(message) from None
+    _refuse_literal_secrets(file, data.get("auth"))
+    try:
+        connector = Connector.model_validate(data)
+    except ValidationError as error:
+        raise ConfigError(f"{file} is not a manifest: " + explain(error)) from None
+    if not _NAME.fullmatch(connector.name):
+        message = f"{file}: the name {connector.name!r} must be lower case letters, digits and '_'."
+        raise ConfigError(message)
+    return connector
+
+
+def with_settings(connector: Connector) -> Connector:
+    """`connector` with the variables of its base URL filled from the environment or their defaults."""
+    if "{" not in connector.base_url:
+        return connector
+    values = {
+        name: (os.environ.get(variable.env) if variable.env else None) or variable.default
+        for name, variable in connector.variables.items()
+    }
+    return connector.model_copy(update={"base_url": fill_base_url(connector.name, connector.base_url, values)})
+
+
+def explain(error: ValidationError) -> str:
+    """What `error` found, one `key: reason` each, without the values given."""
+    return "; ".join(
+        f"{'.'.join(str(step) for step in found['loc']) or 'value'}: {found['msg'].removeprefix('Value error, ')}"
+        for found in error.errors(include_url=False, include_context=False, include_input=False)
+    )
+
+
+def _refuse_literal_secrets(file: Traversable, auth: Any) -> None:  # noqa: ANN401 - raw TOML
+    if not isinstance(auth, Mapping):
+        return
+    for field in SECRET_FIELDS:
+        value = auth.get(field)
+        if value is not None and field != "username" and not (isinstance(value, str) and is_reference(value)):
+            message = f"{file}: auth.{field} must be a reference (env:NAME or keyring:NAME), not the secret itself."
+            raise ConfigError(message)
+
+
+def _not_found(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
+    return f"no connector is named {name!r}. {hint} A base URL works too: apikit('https://api.example.com', '/path')."

@@ -1,0 +1,103 @@
+"""A connector's auth as an httpx.Auth, and the one rule of where it may go: its own origin.
+
+A new kind of auth is a class here whose `auth_flow` yields the requests it needs, and a `case` in `authenticator`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import NamedTuple
+
+import httpx
+from pydantic import SecretStr
+
+from apikit_sql.connector.manifest import SECRET_FIELDS, AuthConfig
+from apikit_sql.errors import ConfigError
+from apikit_sql.secrets import is_reference, resolve
+
+
+class Credential(NamedTuple):
+    """A resolved auth: how it signs a request, what to call it, and the values that no text may show."""
+
+    auth: httpx.Auth
+    name: str
+    secrets: tuple[str, ...]
+
+
+class HeaderAuth(httpx.Auth):
+    """A secret in one header."""
+
+    def __init__(self, header: str, value: str) -> None:
+        """Auth that sets `header`."""
+        self._header, self._value = header, value
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request with its header."""
+        request.headers[self._header] = self._value
+        yield request
+
+
+class QueryAuth(httpx.Auth):
+    """A secret in one query parameter."""
+
+    def __init__(self, param: str, value: str) -> None:
+        """Auth that sets `param`."""
+        self._param, self._value = param, value
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """The request with its parameter."""
+        request.url = request.url.copy_set_param(self._param, self._value)
+        yield request
+
+
+ANONYMOUS = Credential(httpx.Auth(), "none", ())
+
+
+def authenticator(connector: str, auth: AuthConfig) -> Credential:
+    """The credential that `auth` describes, its references resolved; anonymous where it is optional and not there.
+
+    Raises ConfigError that names the reference to set.
+    """
+    names = {field: value.get_secret_value() for field in SECRET_FIELDS if (value := _secret(auth, field)) is not None}
+    found = {field: resolve(text) for field, text in names.items()}
+    missing = [names[field] for field, value in found.items() if value is None]
+    if missing and auth.optional:
+        return ANONYMOUS
+    if missing:
+        message = f"{connector}: {missing[0]} is not set. Set it, or ask the API anonymously with auth of type 'none'."
+        raise ConfigError(message)
+    values = {field: value for field, value in found.items() if value is not None}
+    name = next((text for text in names.values() if is_reference(text)), auth.type)
+    return Credential(_signer(connector, auth, values), name, tuple(values.values()))
+
+
+def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.Auth:
+    for value in values.values():
+        if not value.isprintable() or value != value.strip():
+            message = f"{connector}: a secret has a line break, a control character or spaces around it. Store it without."
+            raise ConfigError(message)
+    match auth.type:
+        case "none":
+            return httpx.Auth()
+        case "bearer":
+            return HeaderAuth("Authorization", f"{auth.prefix} {values['token']}")
+        case "apikey" if auth.api_key_query_param:
+            return QueryAuth(auth.api_key_query_param, values["api_key"])
+        case "apikey":
+            return HeaderAuth(auth.api_key_header, values["api_key"])
+        case "basic":
+            return httpx.BasicAuth(values["username"], values.get("password", ""))
+        case "oauth2":
+            message = f"{connector}: auth of type 'oauth2' is not available in this version."
+            raise ConfigError(message)
+
+
+def _secret(auth: AuthConfig, field: str) -> SecretStr | None:
+    value = getattr(auth, field)
+    return value if isinstance(value, SecretStr) else None
+
+
+def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
+    """Scheme, host and port of `url` (RFC 6454); a default port equals none."""
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return url.scheme, url.host, url.port or default

@@ -1,0 +1,129 @@
+"""The two drivers. All that differs between sync and async callers is in this file."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator
+from threading import Event
+
+import httpx
+
+from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.errors import DecodeError, ScanInterrupted
+
+#: The largest body that is read, in bytes after decompression.
+LARGEST_BODY = 256 * 2**20
+_ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
+
+Reply = httpx.Response | httpx.TransportError | DecodeError | None
+
+
+def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Iterator[Page]:
+    """The pages, taken on this thread. Raises ScanInterrupted once `cancelled` is set."""
+    try:
+        step = next(steps, None)
+        while step is not None:
+            reply: Reply = None
+            match step:
+                case Page():
+                    yield step
+                case Sleep(seconds):
+                    if cancelled.wait(seconds):
+                        raise ScanInterrupted("the scan was interrupted")
+                case Send():
+                    reply = _send(step, client)
+            if cancelled.is_set():
+                raise ScanInterrupted("the scan was interrupted")
+            step = _advance(steps, reply)
+    finally:
+        steps.close()
+
+
+async def adrive(steps: Steps[None], client: httpx.AsyncClient) -> AsyncIterator[Page]:
+    """The pages, taken on this event loop; cancelling the task stops them."""
+    try:
+        step = next(steps, None)
+        while step is not None:
+            reply: Reply = None
+            match step:
+                case Page():
+                    yield step
+                case Sleep(seconds):
+                    await asyncio.sleep(seconds)
+                case Send():
+                    reply = await _asend(step, client)
+            step = _advance(steps, reply)
+    finally:
+        steps.close()
+
+
+def _send(step: Send, client: httpx.Client) -> Reply:
+    body = _BoundedBody(step)
+    try:
+        response = client.send(step.request, stream=True, follow_redirects=False, auth=None)
+        try:
+            for chunk in response.iter_bytes():
+                body.take(chunk)
+        finally:
+            response.close()
+    except (httpx.TransportError, httpx.DecodingError, DecodeError) as error:
+        return _as_reply(error)
+    return body.read_to_end(response)
+
+
+async def _asend(step: Send, client: httpx.AsyncClient) -> Reply:
+    body = _BoundedBody(step)
+    try:
+        response = await client.send(step.request, stream=True, follow_redirects=False, auth=None)
+        try:
+            async for chunk in response.aiter_bytes():
+                body.take(chunk)
+        finally:
+            await response.aclose()
+    except (httpx.TransportError, httpx.DecodingError, DecodeError) as error:
+        return _as_reply(error)
+    return body.read_to_end(response)
+
+
+class _BoundedBody:
+    """A response's body as it arrives, within its size and the request's time."""
+
+    def __init__(self, step: Send) -> None:
+        self._request = step.request
+        self._timeout = step.timeout
+        self._deadline = time.monotonic() + step.timeout
+        self._chunks: list[bytes] = []
+        self._size = 0
+        step.request.extensions["timeout"] = httpx.Timeout(step.timeout).as_dict()
+
+    def take(self, chunk: bytes) -> None:
+        """Keep `chunk`. Raises DecodeError past the size, ReadTimeout past the time."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > LARGEST_BODY:
+            message = f"the body is larger than {LARGEST_BODY // 2**20} MB; ask for smaller pages"
+            raise DecodeError(message)
+        if time.monotonic() > self._deadline:
+            message = f"the answer took longer than {self._timeout:g} s"
+            raise httpx.ReadTimeout(message, request=self._request)
+
+    def read_to_end(self, response: httpx.Response) -> httpx.Response:
+        """`response` with its whole, decompressed body."""
+        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _ENCODING_HEADERS]
+        return httpx.Response(response.status_code, headers=headers, content=b"".join(self._chunks), request=self._request)
+
+
+def _as_reply(error: Exception) -> Reply:
+    if isinstance(error, httpx.DecodingError):
+        return DecodeError(f"the body cannot be decompressed: {error}")
+    assert isinstance(error, httpx.TransportError | DecodeError)  # noqa: S101 - what the callers catch
+    return error
+
+
+def _advance(steps: Steps[None], reply: Reply) -> Send | Sleep | Page | None:
+    """Hand the reply back; the next step, or None when the engine has finished."""
+    try:
+        return steps.throw(reply) if isinstance(reply, Exception) else steps.send(reply)
+    except StopIteration:
+        return None

@@ -1,0 +1,172 @@
+"""How an API pages, told by its first page alone: what stands in the response and the request, and no guess.
+
+The order: a Link header, a next URL in the body, a cursor, then totals with page or offset parameters in the request.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.pagination import PageRequest, next_link
+from apikit_sql.engine.steps import Page
+from apikit_sql.errors import ApikitWarning, PaginationError
+from apikit_sql.records import Envelope
+
+#: Where pagination words stand, beside the records: at the top, or in one of these objects.
+_PLACES = (
+    "", "meta", "pagination", "paging", "page", "page_info", "pageInfo", "info", "links", "_links", "metadata",
+    "response_metadata", "meta.pagination", "meta.page", "paging.next", "paging.cursors",
+)  # fmt: skip
+_NEXT_URL = ("next", "next_url", "nextUrl", "next_page_url", "nextLink", "next_link", "@odata.nextLink", "nextPage", "next_page")
+#: A cursor's name in the body, and the query parameter that APIs with that name take it back under.
+_CURSORS = {
+    "next_cursor": "cursor", "nextCursor": "cursor", "next_page_token": "page_token", "nextPageToken": "pageToken",
+    "next_token": "next_token", "nextToken": "nextToken", "after": "after", "endCursor": "after", "end_cursor": "after",
+    "continuation_token": "continuation_token", "continuationToken": "continuationToken", "scroll_id": "scroll_id",
+}  # fmt: skip
+_HAS_MORE = ("has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextPage", "more")
+_TOTAL = ("total", "total_count", "totalCount", "total_results", "totalResults", "total_items", "totalItems", "total_records",
+          "totalElements", "items", "count", "@odata.count")  # fmt: skip
+_TOTAL_PAGES = ("total_pages", "totalPages", "pages", "page_count", "pageCount", "last_page", "lastPage", "num_pages")
+_TOTAL_HEADERS = ("x-total-count", "x-total", "total-count", "x-wp-total")
+_PAGE_PARAMS = ("page", "_page", "p", "page_number", "pageNumber", "page[number]", "pageno", "pg")
+_OFFSET_PARAMS = ("offset", "_offset", "_start", "start", "skip", "$skip", "startAt", "start_at", "startIndex", "page[offset]")
+_USUAL_PAGE_SIZES = frozenset({10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 80, 90, 100, 120, 150, 200, 250, 300, 500, 1000})
+
+
+class Evidence(NamedTuple):
+    """What a first page tells: the strategy to go on with, and what told it."""
+
+    pagination: PaginationConfig
+    reason: str
+
+
+def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest) -> Evidence:
+    """The strategy that `page`, the first, gives evidence of; `none` where it gives none.
+
+    Raises PaginationError where the page says that there is more and nothing tells how to get it; warns where there
+    is no evidence but the number of records looks like a page's.
+    """
+    envelope = page.envelope
+    for evidence in (_by_link(page), _by_next_url(envelope), _by_cursor(envelope), _by_numbers(page, request)):
+        if evidence is not None:
+            strategy, fields, reason = evidence
+            return Evidence(settings.model_copy(update={"strategy": strategy, **fields}), reason)
+    more = _unfollowed(page)
+    if more:
+        message = (
+            f"the API says that there is more ({more}) than the {len(envelope.records)} records of the first page, but not how to "
+            "ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {strategy: ...}."
+        )
+        raise PaginationError(message)
+    if len(envelope.records) in _USUAL_PAGE_SIZES:
+        warnings.warn(
+            f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. If there are more, say "
+            "pagination := {strategy: ...}; if not, pagination := 'none'.",
+            ApikitWarning,
+            stacklevel=2,
+        )
+    return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
+
+
+def with_known_end(settings: PaginationConfig, page: Page) -> PaginationConfig:
+    """`settings` of the strategy `page` with the body's own number of pages, where it tells one and none was set."""
+    if settings.strategy != "page" or settings.total_pages_path or settings.total_path or settings.total_header:
+        return settings
+    path, pages = _first_number(page.envelope, _TOTAL_PAGES)
+    return settings.model_copy(update={"total_pages_path": path}) if pages else settings
+
+
+Found = tuple[str, dict[str, object], str]
+
+
+def _by_link(page: Page) -> Found | None:
+    return ("link", {}, 'Link header with rel="next"') if next_link(page.headers) else None
+
+
+def _by_next_url(envelope: Envelope) -> Found | None:
+    for path, value in _beside(envelope, _NEXT_URL):
+        target = value.get("href") if isinstance(value, dict) else value
+        if isinstance(target, str) and (target.startswith(("http://", "https://", "/", "?"))):
+            return "next_url", {"next_url_path": path}, f"next URL at {path}"
+    return None
+
+
+def _by_cursor(envelope: Envelope) -> Found | None:
+    has_more_path, has_more = next(
+        ((path, value) for path, value in _beside(envelope, _HAS_MORE) if isinstance(value, bool)), (None, None)
+    )
+    for path, value in _beside(envelope, tuple(_CURSORS)):
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "" and has_more is not False:
+            fields = {"next_cursor_path": path, "cursor_param": _CURSORS[path.rpartition(".")[2]], "has_more_path": has_more_path}
+            return "cursor", fields, f"cursor at {path}"
+    if has_more and envelope.at("object") == "list" and envelope.of_last_record("id"):
+        fields = {"cursor_record_field": "id", "cursor_param": "starting_after", "has_more_path": has_more_path}
+        return "cursor", fields, f'{has_more_path} in an "object": "list"'
+    return None
+
+
+def _by_numbers(page: Page, request: PageRequest) -> Found | None:
+    sent = {name for name, value in request.params if value.isdecimal()}
+    pages_path, pages = _first_number(page.envelope, _TOTAL_PAGES)
+    total_path, total = _first_total(page.envelope)
+    header = next((name for name in _TOTAL_HEADERS if page.headers.get(name, "").isdecimal()), None)
+    told = f"{pages_path} = {pages}" if pages else f"{total_path} = {total}" if total else f"the header {header}" if header else None
+    totals = {"total_pages_path": pages_path, "total_path": total_path, "total_header": header}
+    for names, strategy, field in ((_PAGE_PARAMS, "page", "page_param"), (_OFFSET_PARAMS, "offset", "offset_param")):
+        param = next((name for name in names if name in sent), None)
+        if param and told:
+            start = {"start_page": 0} if strategy == "page" and request.param(param) == "0" else {}
+            return strategy, {field: param, **totals, **start}, f"{told} and the parameter {param}"
+    return None
+
+
+def _unfollowed(page: Page) -> str:
+    """What says that there are more records than this page has, `` where nothing does."""
+    envelope, seen = page.envelope, len(page.envelope.records)
+    for path, value in _beside(envelope, _HAS_MORE):
+        if value is True:
+            return f"{path} = true"
+    for path, value in _beside(envelope, ("next", "next_page", *_CURSORS)):
+        if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
+            return f"{path} is set"
+    path, total = _first_total(envelope)
+    if total is not None and total > seen:
+        return f"{path} = {total}"
+    header = next((name for name in _TOTAL_HEADERS if page.headers.get(name, "").isdecimal()), None)
+    return f"{header}: {page.headers[header]}" if header and int(page.headers[header]) > seen else ""
+
+
+def _first_total(envelope: Envelope) -> tuple[str | None, int | None]:
+    """A total's path and value. `count` and `items` may mean this page's, so they count only above what it holds."""
+    for path, value in _beside(envelope, _TOTAL):
+        name = path.rpartition(".")[2]
+        if _is_count(value) and (name not in {"count", "items"} or value > len(envelope.records)):
+            return path, value
+    return None, None
+
+
+def _first_number(envelope: Envelope, names: tuple[str, ...]) -> tuple[str | None, int | None]:
+    return next(((path, value) for path, value in _beside(envelope, names) if _is_count(value) and value > 0), (None, None))
+
+
+def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _beside(envelope: Envelope, names: Iterable[str]) -> Iterable[tuple[str, Any]]:
+    """The paths and values of `names` beside the records; none where the body is one record itself."""
+    if envelope.is_single and envelope.record_path == "":
+        return
+    parent = envelope.record_path.rpartition(".")[0]
+    names = tuple(names)
+    for place in dict.fromkeys((*_PLACES, parent)):
+        inside = envelope.at(place) if place else dict.fromkeys(envelope.beside)
+        if isinstance(inside, dict):
+            for name in names:
+                path = f"{place}.{name}" if place else name
+                if name in inside and path != envelope.record_path:
+                    yield path, envelope.at(path)

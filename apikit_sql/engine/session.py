@@ -1,0 +1,187 @@
+"""What calls share: HTTP clients, limits, connectors, sampled pages, and the rings of what happened lately."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import threading
+import time
+import weakref
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event
+from typing import TYPE_CHECKING
+
+import httpx
+
+from apikit_sql.column_types import Column
+from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.registry import ConnectorRegistry
+from apikit_sql.engine import request_log
+from apikit_sql.engine.auth import authenticator, origin_of
+from apikit_sql.engine.drivers import drive
+from apikit_sql.engine.exchange import Access, trip
+from apikit_sql.engine.rate_limit import RateLimitState
+from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.steps import Page
+from apikit_sql.engine.window import read_ahead
+from apikit_sql.errors import ApikitError
+from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+
+if TYPE_CHECKING:
+    from apikit_sql.demo import DemoServer
+
+_RING = 1_000
+_SAMPLE_LIFETIME = 30.0  # seconds
+_SAMPLES_SIZE = 64 * 2**20  # bytes
+_EXIT_WAIT = 3.0  # seconds
+_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+
+
+class Session:
+    """One set of clients, limits, connectors and records. Safe to share between threads.
+
+    `transport` replaces the network, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        connectors: ConnectorRegistry | None = None,
+        transport: httpx.BaseTransport | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """A session that has sent nothing yet."""
+        self.connectors = ConnectorRegistry() if connectors is None else connectors
+        self.requests: deque[RequestRecord] = deque(maxlen=_RING)
+        self.errors: deque[ApikitError] = deque(maxlen=_RING)
+        self.inferred: dict[ScanPlan, tuple[Column, ...]] = {}
+        self._transport = transport
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._clients: dict[bool, httpx.Client] = {}
+        self._limiters: dict[object, RateLimitState] = {}
+        self._samples: OrderedDict[RequestPlan, tuple[float, Page]] = OrderedDict()
+        self._running: set[Event] = set()
+        self._demo: DemoServer | None = None
+        atexit.register(_stop_at_exit, weakref.ref(self))
+
+    def connector(self, name: str) -> Connector:
+        """The connector of this name; `demo` with its embedded server running."""
+        connector = self.connectors.get(name)
+        if name != "demo":
+            return connector
+        from apikit_sql.demo import DemoServer  # noqa: PLC0415 - brings http.server, which no other connector needs
+
+        with self._lock:
+            if self._demo is None:
+                self._demo = DemoServer()
+            return connector.model_copy(update={"base_url": self._demo.base_url})
+
+    def pages(self, plan: RequestPlan, cancelled: Event, first: Page | None = None) -> Iterator[Page]:
+        """The pages of `plan`, beginning with `first` if it is there already. Closing the iterator stops the requests."""
+        return read_ahead(drive(trip(plan, self._access(plan), first), self._client(plan), cancelled), cancelled)
+
+    def sample(self, plan: RequestPlan) -> Page | None:
+        """The first page of `plan`, kept for the scan that follows; None where there is none."""
+        with self._lock:
+            kept = self._samples.get(plan)
+        if kept is not None and self._clock() - kept[0] < _SAMPLE_LIFETIME:
+            return kept[1]
+        pages = self.pages(plan, Event())
+        try:
+            page = next(pages, None)
+        finally:
+            pages.close()  # type: ignore[attr-defined]  # a generator
+        if page is not None:
+            self._keep(plan, page)
+        return page
+
+    def take_sample(self, plan: RequestPlan) -> Page | None:
+        """The page that a bind of `plan` has fetched, once: a later scan reads the API afresh."""
+        with self._lock:
+            at, page = self._samples.pop(plan, (0.0, None))
+        return page if self._clock() - at < _SAMPLE_LIFETIME else None
+
+    @contextmanager
+    def running(self, cancelled: Event) -> Iterator[None]:
+        """While inside, leaving the interpreter or `interrupt` sets `cancelled`."""
+        with self._lock:
+            self._running.add(cancelled)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._running.discard(cancelled)
+
+    def close(self) -> None:
+        """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
+        with self._lock:
+            running, clients, demo = set(self._running), list(self._clients.values()), self._demo
+            self._clients, self._demo = {}, None
+        for cancelled in running:
+            cancelled.set()
+        for client in clients:
+            client.close()
+        if demo is not None:
+            demo.close()
+
+    def stop_running(self, longest: float) -> None:
+        """Cancel every scan and wait up to `longest` seconds until they have ended."""
+        deadline = time.monotonic() + longest
+        while time.monotonic() < deadline:
+            with self._lock:
+                running = set(self._running)
+            for cancelled in running:
+                cancelled.set()
+            if not running:
+                return
+            time.sleep(0.01)
+
+    def _client(self, plan: RequestPlan) -> httpx.Client:
+        with self._lock:
+            if plan.verify_ssl not in self._clients:
+                self._clients[plan.verify_ssl] = httpx.Client(
+                    verify=plan.verify_ssl,
+                    transport=self._transport,
+                    mounts=dict.fromkeys(_LOOPBACK),  # never through a proxy of the environment
+                    limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
+                )
+            return self._clients[plan.verify_ssl]
+
+    def _access(self, plan: RequestPlan) -> Access:
+        credential = authenticator(plan.connector, plan.auth)
+        key = (plan.connector, origin_of(httpx.URL(plan.base_url)), plan.auth)
+        with self._lock:
+            limiter = self._limiters.setdefault(key, RateLimitState(plan.rate_limit, self._clock))
+        return Access(credential, limiter, self._record, self._clock)
+
+    def _record(self, record: RequestRecord) -> None:
+        self.requests.append(record)
+        request_log.log(record)
+
+    def _keep(self, plan: RequestPlan, page: Page) -> None:
+        with self._lock:
+            self._samples[plan] = (self._clock(), page)
+            self._samples.move_to_end(plan)
+            while len(self._samples) > 1 and sum(kept.size for _, kept in self._samples.values()) > _SAMPLES_SIZE:
+                self._samples.popitem(last=False)
+
+
+def default_session() -> Session:
+    """The session of this process; a forked child gets its own, for sockets and locks do not survive a fork."""
+    return _session_of(os.getpid())
+
+
+@functools.cache
+def _session_of(_pid: int) -> Session:
+    return Session()
+
+
+def _stop_at_exit(reference: weakref.ref[Session]) -> None:
+    """DuckDB aborts the process where a scan still runs in a thread while the interpreter ends."""
+    session = reference()
+    if session is not None:
+        session.stop_running(_EXIT_WAIT)

@@ -1,0 +1,42 @@
+"""The three things an engine may ask of its driver. Nothing here does I/O, or knows of threads or loops."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import httpx
+
+from apikit_sql.records import Envelope
+
+
+@dataclass(frozen=True)
+class Send:
+    """Send this request. The driver answers with the response, read to its end, or throws httpx.TransportError."""
+
+    request: httpx.Request
+    timeout: float  # seconds, from the first byte sent to the last byte read
+
+
+@dataclass(frozen=True)
+class Sleep:
+    """Wait this many seconds. The driver answers None."""
+
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Page:
+    """One response with its records still raw. The driver hands it to whoever is reading; it answers None."""
+
+    number: int  # from 1, within its trip
+    url: str  # redacted
+    status: int
+    headers: httpx.Headers = field(repr=False)
+    envelope: Envelope = field(repr=False)
+    size: int = 0  # bytes
+
+
+T = TypeVar("T")
+Steps = Generator[Send | Sleep | Page, httpx.Response | None, T]

@@ -1,0 +1,87 @@
+"""Every error this package raises on purpose, and what each one means to the person who reads it.
+
+* ApikitError
+  - CallError               the arguments are wrong; nothing was sent
+  - ConfigError             a manifest, a setting or a credential reference is wrong; nothing was sent
+    . ConnectorNotFoundError  no connector has this name
+  - RequestError            the API answered badly, or not at all
+    . AuthError             it refused the credential (401)
+    . RateLimitError        its limit is used up for longer than the caller will wait
+  - OriginError             a request would have left the hosts this connector may reach
+  - PaginationError         the next page cannot be told, or the pages do not end
+  - DecodeError             a body that is not JSON, or has no records where they should be
+  - SchemaDriftError        a later value does not fit its column
+  - ScanInterrupted         the reader cancelled while the scan was waiting
+
+* ApikitWarning             what is worth knowing and stops nothing
+
+The first line of each message stands alone: DuckDB turns errors into text, and often only that line is seen.
+"""
+
+
+class ApikitError(Exception):
+    """Base class: one `except` catches everything this package raises on purpose."""
+
+
+class CallError(ApikitError):
+    """The arguments of a call are wrong; nothing was sent."""
+
+
+class ConfigError(ApikitError):
+    """A manifest, a setting or a credential reference is wrong; nothing was sent."""
+
+
+class ConnectorNotFoundError(ConfigError):
+    """No connector has this name; the message offers near matches."""
+
+
+class RequestError(ApikitError):
+    """The API answered with an error, or did not answer, after the last attempt.
+
+    `status` is the HTTP status, None where no answer came; `url` is the request's, redacted.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, url: str = "") -> None:
+        """An error for the answer `status` of `url`."""
+        super().__init__(message)
+        self.status = status
+        self.url = url
+
+
+class AuthError(RequestError):
+    """The API refused the credential (401)."""
+
+
+class RateLimitError(RequestError):
+    """The API's limit is used up for longer than the caller will wait; `retry_after` is in seconds, None if untold."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, url: str = "", retry_after: float | None = None
+    ) -> None:
+        """An error that tells how long the API asks its callers to wait."""
+        super().__init__(message, status=status, url=url)
+        self.retry_after = retry_after
+
+
+class OriginError(ApikitError):
+    """A request would have left the hosts this connector may reach; it was not sent."""
+
+
+class PaginationError(ApikitError):
+    """The next page cannot be told, or the pages do not end; the rows so far are not the whole table."""
+
+
+class DecodeError(ApikitError):
+    """A body that is not JSON, or that has no records where they should be."""
+
+
+class SchemaDriftError(ApikitError):
+    """A value does not fit the type its column was given."""
+
+
+class ScanInterrupted(ApikitError):  # noqa: N818 - named for what happened; nothing went wrong
+    """The reader cancelled while the scan was waiting."""
+
+
+class ApikitWarning(UserWarning):
+    """What is worth knowing and stops nothing: a page not followed, a field not seen."""

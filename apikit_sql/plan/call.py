@@ -1,0 +1,170 @@
+"""What one caller asked for: the arguments of `apikit(...)`, validated.
+
+They arrive as JSON from DuckDB, with the SQL types of `params` and `path_params` beside them: JSON alone cannot tell
+a timestamp from a text.
+"""
+
+import datetime as dt
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from apikit_sql.connector.manifest import ColumnConfig, KeyColumn, Operator, PaginationConfig
+from apikit_sql.connector.registry import explain
+from apikit_sql.errors import CallError
+from apikit_sql.redaction import is_secret_header, is_secret_param
+from apikit_sql.secrets import has_reference
+
+_WRITTEN = "Options are written name := value; name = value is a comparison, which DuckDB passes as a boolean."
+_FILTER = re.compile(r"\s*(?P<column>.*?)\s*(?P<operator>>=|<=|>|<|=)?\s*")
+_PAGE_PARAMS = frozenset({"key", "auth", "sig", "signature", "token", "credential"})  # of many innocent uses too
+
+
+def _object(value: object) -> object:
+    """A MAP or STRUCT arrives as an object, JSON text as a text that holds one."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value, parse_float=_number_text)
+        except ValueError:
+            return value
+    return value
+
+
+def _number_text(text: str) -> object:
+    """A JSON float as it goes into a URL: whole numbers without `.0`."""
+    number = float(text)
+    return int(number) if number.is_integer() and abs(number) < 2**53 else _Verbatim(text)
+
+
+class _Verbatim(str):
+    """A number's own digits."""
+
+    __slots__ = ()
+
+
+JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
+TypeChoice = Annotated[ColumnConfig, BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value)]
+
+
+class Call(BaseModel):
+    """The arguments of one `apikit(...)`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    connector: str
+    path: str
+    params: JsonObject = Field(default_factory=dict)
+    params_type: str = ""
+    path_params: JsonObject = Field(default_factory=dict)
+    path_params_type: str = ""
+    data_path: str | None = None
+    pages: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
+    pagination: PaginationConfig | Annotated[str, Field(strict=True)] | None = None
+    page_size: Annotated[int, Field(ge=1)] | None = None
+    max_pages: Annotated[int, Field(ge=1)] | None = None
+    columns: Annotated[dict[str, TypeChoice], BeforeValidator(_object)] | None = None
+    types: Annotated[dict[str, TypeChoice], BeforeValidator(_object)] = Field(default_factory=dict)
+    nested: Literal["struct", "flatten", "json"] = "struct"
+    filters: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
+    headers: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
+    timeout: Annotated[float, Field(gt=0)] | None = None
+
+
+def read_call(text: str) -> Call:
+    """The call whose arguments are the JSON object `text`; absent and null ones take their defaults.
+
+    Raises CallError that names the option, what is wrong with it and what to write.
+    """
+    arguments = {
+        name: value for name, value in json.loads(text, parse_float=_number_text).items() if value is not None
+    }
+    for name, value in arguments.items():
+        if isinstance(value, bool):
+            message = f"apikit: {name} is a boolean. {_WRITTEN}"
+            raise CallError(message)
+    try:
+        call = Call.model_validate(arguments)
+    except ValidationError as error:
+        raise CallError("apikit: " + explain(error)) from None
+    _refuse_secrets(call)
+    return call
+
+
+def _refuse_secrets(call: Call) -> None:
+    """SQL text ends in logs, profiles and database files, so it carries neither a secret nor a reference to one."""
+    for name, value in call.headers.items():
+        if is_secret_header(name) or has_reference(value):
+            message = f"apikit: the header {name!r} carries a credential, which SQL must not. {_INSTEAD}"
+            raise CallError(message)
+    for option in (call.params, call.path_params):
+        for name, value in option.items():
+            is_named_so = is_secret_param(name) and name.lower() not in _PAGE_PARAMS
+            if is_named_so or (isinstance(value, str) and has_reference(value)):
+                message = f"apikit: the parameter {name!r} carries a credential, which SQL must not. {_INSTEAD}"
+                raise CallError(message)
+
+
+_INSTEAD = "Give the token in Python, install(con, tokens={'https://...': 'env:NAME'}), or in the connector's manifest."
+
+
+def query_params(option: str, values: Mapping[str, Any], sql_type: str) -> tuple[tuple[str, str], ...]:
+    """`values` as query parameters: a list repeats its key, null omits it.
+
+    Times go out as RFC 3339 UTC, found by `sql_type`, DuckDB's type of the whole option. Raises CallError for an object.
+    """
+    times = _time_fields(sql_type)
+    pairs: list[tuple[str, str]] = []
+    for name, value in values.items():
+        for element in value if isinstance(value, list) else [value]:
+            if isinstance(element, dict | list):
+                message = f"apikit: {option}.{name} is an object; a parameter is a text, a number, a boolean or a list of these."
+                raise CallError(message)
+            if element is not None:
+                pairs.append((name, _param_text(element, is_time=name.lower() in times or "" in times)))
+    return tuple(pairs)
+
+
+def _param_text(value: object, *, is_time: bool) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return _rfc3339(str(value)) if is_time else str(value)
+
+
+def _rfc3339(text: str) -> str:
+    """DuckDB's text of a timestamp as RFC 3339 in UTC; without zone it is taken as UTC, as DuckDB's own casts do."""
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError:
+        message = f"apikit: the timestamp {text!r} cannot go into a URL."
+        raise CallError(message) from None
+    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    return moment.isoformat().removesuffix("+00:00") + "Z"
+
+
+def _time_fields(sql_type: str) -> frozenset[str]:
+    """The fields of a STRUCT type (`` for every value of a MAP) that are timestamps or lists of them, in lower case."""
+    value_of_map = re.fullmatch(r"MAP\(VARCHAR, (TIMESTAMP[^()]*?)(\[\])?\)", sql_type)
+    if value_of_map:
+        return frozenset({""})
+    fields = re.findall(r'(?:^STRUCT\(|, )("(?:[^"]|"")+"|\w+) TIMESTAMP\b', sql_type)
+    return frozenset(name.strip('"').replace('""', '"').lower() for name in fields)
+
+
+def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:
+    """`{state: 'state', 'updated_at >=': 'since'}` as key columns.
+
+    Raises CallError for a key that is not a column and an operator.
+    """
+    found = []
+    for key, param in filters.items():
+        match = _FILTER.fullmatch(key)
+        if match is None or not match["column"] or not param:
+            message = f"apikit: filters has {key!r}: {param!r}; write {{column: 'parameter', 'column >=': 'parameter'}}."
+            raise CallError(message)
+        operator: Operator = match["operator"] or "="  # type: ignore[assignment]  # the pattern admits no other
+        found.append(KeyColumn(column=match["column"], operators=(operator,), param=param))
+    return tuple(found)
+

@@ -1,0 +1,172 @@
+"""A call and its connector as a scan plan: defaults joined, the path filled, nothing sent."""
+
+import json
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError
+
+from apikit_sql.column_types import Column, parse_type
+from apikit_sql.connector.manifest import AuthConfig, ColumnConfig, Connector, KeyColumn, PaginationConfig, Stream
+from apikit_sql.connector.registry import explain
+from apikit_sql.connector.template import check_path, fields_of, fill_path
+from apikit_sql.errors import CallError
+from apikit_sql.plan.call import Call, filter_key_columns, query_params
+from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+
+_NO_STREAM = Stream(path="/")
+
+
+def is_base_url(connector: str) -> bool:
+    """Whether a call names an API by its base URL instead of a connector."""
+    return connector.startswith(("https://", "http://"))
+
+
+def ad_hoc_connector(base_url: str, tokens: Mapping[str, str]) -> Connector:
+    """A connector for an API known by its base URL alone, with the token that `tokens` has for its origin."""
+    parts = urlsplit(base_url)
+    if "@" in parts.netloc:
+        message = "apikit: the base URL holds credentials. Give them in Python: install(con, tokens={'https://...': 'env:NAME'})."
+        raise CallError(message)
+    token = tokens.get(f"{parts.scheme}://{parts.netloc}")
+    auth = AuthConfig.model_validate({"type": "bearer", "token": token}) if token else AuthConfig()
+    try:
+        return Connector(name=parts.netloc, base_url=base_url.rstrip("/"), auth=auth)
+    except ValidationError as error:
+        message = f"apikit: {base_url!r} is not a base URL: {explain(error)}"
+        raise CallError(message) from None
+
+
+def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPlan:
+    """The scan that `call` asks of `connector`, waiting at most `max_wait` seconds for a limit of its API.
+
+    What the call says wins over the stream, the stream over the connector. Raises CallError where they do not fit
+    together, naming the option.
+    """
+    stream = _stream(call, connector)
+    path = _path(call, stream)
+    columns = _declared_columns(call, stream)
+    keys = _key_columns(call, stream, path)
+    given_keys = tuple((key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params)
+    if columns is None and fields_of(path):
+        name = fields_of(path)[0]
+        message = (
+            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}, or declare columns := {{...}} "
+            f"and write WHERE {name} = ..."
+        )
+        raise CallError(message)
+    pagination = _pagination(call, stream, connector)
+    defaults = query_params("params", stream.params, "")
+    given = query_params("params", call.params, call.params_type)
+    chosen = {name for name, _ in given} | call.params.keys()
+    request = RequestPlan(
+        connector=connector.name,
+        base_url=connector.base_url.rstrip("/"),
+        path=path,
+        method=stream.method,
+        params=tuple(pair for pair in defaults if pair[0] not in chosen) + given,
+        headers=tuple({**connector.headers, **call.headers}.items()),
+        body=json.dumps(stream.body).encode() if stream.method == "POST" else None,
+        record_path=_first(call.data_path, stream.data_path, pagination.data_path, connector.data_path),
+        pagination=pagination,
+        pages=None if call.pages == "all" else call.pages,
+        auth=connector.auth,
+        retry=connector.retry,
+        rate_limit=connector.rate_limit,
+        allowed_origins=connector.allowed_origins,
+        timeout=call.timeout or connector.timeout,
+        max_wait=max_wait,
+        verify_ssl=connector.verify_ssl,
+    )
+    types = tuple(_column(name, config) for name, config in call.types.items())
+    if columns is not None:
+        columns = _with_key_columns(columns, (*stream.key_columns, *keys))
+    return ScanPlan(
+        request=request, columns=columns, types=types, nested=call.nested, key_columns=keys, given_keys=given_keys
+    )
+
+
+def _stream(call: Call, connector: Connector) -> Stream:
+    if call.path.startswith("/"):
+        return _NO_STREAM
+    if call.path in connector.streams:
+        return connector.streams[call.path]
+    known = ", ".join(sorted(connector.streams)) or "none"
+    message = f"{connector.name} has no stream {call.path!r} (it has {known}). A path starts with '/'."
+    raise CallError(message)
+
+
+def _path(call: Call, stream: Stream) -> str:
+    template = check_path(call.path if stream is _NO_STREAM else stream.path)
+    for name, value in call.path_params.items():
+        if value is None:
+            message = f"apikit: path_params.{name} is NULL; {template} needs a value."
+            raise CallError(message)
+        if name not in fields_of(template):
+            message = f"apikit: path_params has {name!r}, but {template} has no {{{name}}}."
+            raise CallError(message)
+    pairs = query_params("path_params", call.path_params, call.path_params_type)
+    return fill_path(template, dict(pairs))
+
+
+def _declared_columns(call: Call, stream: Stream) -> tuple[Column, ...] | None:
+    chosen = call.columns or {**stream.columns} or None
+    if chosen is None:
+        return None
+    if not call.columns:
+        unknown = call.types.keys() - chosen.keys()
+        if unknown:
+            message = f"apikit: types has {sorted(unknown)[0]!r}, which is no column of {call.path!r}."
+            raise CallError(message)
+        chosen = {**chosen, **call.types}
+    elif call.types:
+        message = "apikit: columns is the whole schema; say types := {...} only where columns are inferred."
+        raise CallError(message)
+    return tuple(_column(name, config) for name, config in chosen.items())
+
+
+def _column(name: str, config: ColumnConfig) -> Column:
+    return Column(name, parse_type(config.type), (name,), declared=True, format=config.format)
+
+
+def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]:
+    """The call's filters, the stream's key columns, and a required one for each field of `path` still open.
+
+    A parameter that the call sets itself stays as it was set: no predicate may widen it again.
+    """
+    still_open = fields_of(path)
+    chosen = (*filter_key_columns(call.filters), *stream.key_columns)
+    free = tuple(key for key in chosen if (key.path in still_open if key.path else key.param not in call.params))
+    known = {key.path for key in free}
+    return free + tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
+
+
+def _with_key_columns(columns: tuple[Column, ...], keys: tuple[KeyColumn, ...]) -> tuple[Column, ...]:
+    """`columns` and one for each required key that they lack; the scan fills it with the key's value."""
+    names = {column.name.lower() for column in columns}
+    lacking = {key.column: key for key in keys if key.required and key.column.lower() not in names}
+    return columns + tuple(Column(name, parse_type(key.type), (name,), declared=True) for name, key in lacking.items())
+
+
+def _pagination(call: Call, stream: Stream, connector: Connector) -> PaginationConfig:
+    base = stream.pagination or connector.pagination
+    match call.pagination:
+        case PaginationConfig() as chosen:
+            base = chosen
+        case str(strategy) if strategy != base.strategy:
+            base = _pagination_of({"strategy": strategy})
+        case _:
+            pass
+    changed = {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}
+    return _pagination_of(base.model_dump() | changed) if changed else base
+
+
+def _pagination_of(settings: Mapping[str, object]) -> PaginationConfig:
+    try:
+        return PaginationConfig.model_validate(settings)
+    except ValidationError as error:
+        raise CallError("apikit: pagination: " + explain(error)) from None
+
+
+def _first(*choices: str | None) -> str | None:
+    return next((choice for choice in choices if choice is not None), None)

@@ -1,0 +1,168 @@
+"""Which predicates the API can answer itself, as narrower request plans.
+
+The law: the API may send more rows than asked for, never fewer, for the scan filters every batch again. So a value is
+pushed only where it can be said exactly, a bound only rounded outward, and what is not understood is not pushed.
+"""
+
+import datetime as dt
+import math
+from collections.abc import Iterable, Sequence
+from itertools import product
+
+from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
+from apikit_sql.errors import CallError
+from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
+from apikit_sql.plan.request_plan import ScanPlan, Trip
+
+#: How many values a closed integer range may have to be read as an IN list (DuckDB 1.x makes ranges of dense IN lists).
+LARGEST_RANGE = 1_000
+#: How many trips one scan may take.
+MOST_TRIPS = 1_000
+
+
+def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ...]:
+    """The trips that together bring every row for which all `predicates` hold.
+
+    A key column with several values makes a trip for each; bounds become parameters of every trip. Raises CallError
+    where a required key column has no value.
+    """
+    asked = tuple(predicates)
+    bounds = dict(_bounds(scan.key_columns, asked))
+    choices = [(key, values) for key in scan.key_columns if "=" in key.operators and (values := _values(scan, key, asked))]
+    if math.prod(len(values) for _, values in choices) > MOST_TRIPS:
+        choices = [(key, values) for key, values in choices if key.required or len(values) == 1]
+    count = math.prod(len(values) for _, values in choices)
+    if count > MOST_TRIPS:
+        message = f"{scan.request.connector}: the key columns ask for {count} trips; {MOST_TRIPS} are the most."
+        raise CallError(message)
+    keys = [key for key, _ in choices]
+    return tuple(_trip(scan, bounds, keys, values) for values in product(*(values for _, values in choices)))
+
+
+def _trip(scan: ScanPlan, bounds: dict[str, str], keys: Sequence[KeyColumn], values: Sequence[Value]) -> Trip:
+    texts = [(key, text) for key, value in zip(keys, values, strict=True) if (text := exact_text(value, key.format)) is not None]
+    request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
+    request = request.with_path_values({key.path: text for key, text in texts if key.path})
+    return Trip(request, scan.given_keys + tuple((key.column, value) for key, value in zip(keys, values, strict=True)))
+
+
+def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:
+    """The values that `key` is asked for, each once; none where it is not narrowed."""
+    column = key.column.lower()
+    lists = [p.values for p in predicates if isinstance(p, OneOf) and p.column.lower() == column]
+    if key.required and not lists:
+        lists = list(_closed_range([p for p in predicates if isinstance(p, Compared) and p.column.lower() == column]))
+    values = tuple(dict.fromkeys(min(lists, key=len))) if lists else ()
+    fits = all(exact_text(value, key.format) is not None for value in values) and (
+        not key.values or all(exact_text(value, key.format) in key.values for value in values)
+    )
+    if key.required and not (values and fits):
+        raise CallError(_required(scan, key, values))
+    return values if fits else ()
+
+
+def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
+    where = f"{scan.request.connector} {scan.request.path}"
+    if values:
+        allowed = f" (one of {', '.join(key.values)})" if key.values else ""
+        return f"{where} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
+    names = " and ".join(dict.fromkeys(other.column for other in scan.key_columns if other.required))
+    return (
+        f"{where} needs {names} (= or IN) in WHERE; a join cannot supply them. "
+        f"Write WHERE {key.column} = ..., or path_params := {{{key.column}: ...}}."
+    )
+
+
+def _closed_range(bounds: Sequence[Compared]) -> Iterable[tuple[Value, ...]]:
+    """Every integer between a lower and an upper bound, where there are both and few enough."""
+    whole = [b for b in bounds if isinstance(b.value, int) and not isinstance(b.value, bool)]
+    lower = [int(b.value) + (b.operator == ">") for b in whole if b.operator in {">", ">="}]  # type: ignore[arg-type]
+    upper = [int(b.value) - (b.operator == "<") for b in whole if b.operator in {"<", "<="}]  # type: ignore[arg-type]
+    if lower and upper and 0 <= min(upper) - max(lower) < LARGEST_RANGE:
+        yield tuple(range(max(lower), min(upper) + 1))
+
+
+def _bounds(keys: Iterable[KeyColumn], predicates: Sequence[Predicate]) -> Iterable[tuple[str, str]]:
+    """The parameters that carry a bound, with the tightest value that `predicates` imply for each."""
+    for key in keys:
+        for operator in key.operators:
+            if operator != "=" and key.param is not None:
+                texts = [(value, text) for value in _implied(key, operator, predicates) if (text := _bound_text(value, operator, key.format))]
+                if texts:
+                    tightest = max if operator in {">", ">="} else min
+                    yield key.param, tightest(texts, key=lambda found: found[0])[1]  # type: ignore[type-var]
+
+
+def _implied(key: KeyColumn, operator: Operator, predicates: Sequence[Predicate]) -> Iterable[Value]:
+    """The bounds that `predicates` set to `key` in the direction of `operator`; only of kinds that sort as the API does."""
+    is_lower = operator in {">", ">="}
+    for predicate in predicates:
+        if predicate.column.lower() != key.column.lower():
+            continue
+        match predicate:
+            case OneOf(values=values) if all(_is_ordered(value) for value in values):
+                yield (min if is_lower else max)(values)  # type: ignore[type-var]
+            case Compared(operator=asked, value=value) if _is_ordered(value) and is_lower == (asked in {">", ">="}):
+                yield value
+            case _:
+                pass
+
+
+def _is_ordered(value: Value) -> bool:
+    """Numbers and times sort alike everywhere; how an API sorts texts is its own affair."""
+    return isinstance(value, int | float | dt.date) and not isinstance(value, bool)
+
+
+def exact_text(value: Value, value_format: ValueFormat) -> str | None:
+    """`value` as a parameter that means exactly it, or None where the format cannot say it."""
+    down, up = _bound_text(value, ">=", value_format), _bound_text(value, "<=", value_format)
+    return down if down == up else None
+
+
+def _bound_text(value: Value, operator: Operator, value_format: ValueFormat) -> str | None:
+    """`value` as a bound rounded outward to what the format can say; None where that could lose a row.
+
+    A strict parameter (`>`) must still bring rows that equal a rounded or inclusive bound, so it goes one unit further.
+    """
+    is_lower = operator in {">", ">="}
+    outward = 0 if operator in {">=", "<="} else (-1 if is_lower else 1)
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value + outward)
+        case float():
+            return repr(value) if not outward and math.isfinite(value) else None
+        case str():
+            return value
+        case dt.datetime():
+            return _moment_text(value, value_format, is_lower=is_lower, outward=outward)
+        case dt.date():
+            moment = dt.datetime.combine(value, dt.time(), dt.UTC)
+            return _moment_text(moment, value_format or "date", is_lower=is_lower, outward=outward)
+
+
+def _moment_text(moment: dt.datetime, value_format: ValueFormat, *, is_lower: bool, outward: int) -> str | None:
+    unit = {"date": dt.timedelta(days=1), "epoch_ms": dt.timedelta(milliseconds=1), "rfc3339_ms": dt.timedelta(milliseconds=1)}.get(
+        value_format, dt.timedelta(seconds=1)
+    )
+    origin = dt.datetime(1970, 1, 1, tzinfo=moment.tzinfo)
+    units = (moment - origin) // unit if is_lower else -((origin - moment) // unit)
+    try:
+        rounded = origin + (units + outward) * unit
+    except OverflowError:
+        return None
+    match value_format:
+        case "epoch" | "epoch_ms":
+            return str(units + outward)
+        case "date":
+            return rounded.date().isoformat()
+        case "rfc3339_ms":
+            return _zoned(rounded.isoformat(timespec="milliseconds"))
+        case _:
+            return _zoned(rounded.isoformat(timespec="seconds"))
+
+
+def _zoned(text: str) -> str:
+    """RFC 3339 writes UTC as Z; a time without zone stays without, as the records have it."""
+    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

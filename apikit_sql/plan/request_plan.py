@@ -1,0 +1,77 @@
+"""All that the engine and the scan must know of one call, decided before the first request is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from apikit_sql.column_types import Column
+from apikit_sql.connector.manifest import AuthConfig, KeyColumn, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.connector.template import fields_of, fill_path
+
+Nested = Literal["struct", "flatten", "json"]
+
+
+@dataclass(frozen=True)
+class RequestPlan:
+    """Every request of one trip. Frozen and hashable: narrowing returns a new plan, and a plan is a cache's key.
+
+    `path` may still have fields in braces, which key columns fill. `record_path` is None where it is to be found.
+    """
+
+    connector: str
+    base_url: str
+    path: str
+    method: str = "GET"
+    params: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    record_path: str | None = None
+    pagination: PaginationConfig = PaginationConfig()
+    pages: int | None = None
+    auth: AuthConfig = AuthConfig()
+    retry: RetryConfig = RetryConfig()
+    rate_limit: RateLimitConfig = RateLimitConfig()
+    allowed_origins: tuple[str, ...] = ()
+    timeout: float = 30  # seconds, for one request
+    max_wait: float = 60  # seconds, for a limit of the API
+    verify_ssl: bool = True
+
+    @property
+    def open_fields(self) -> tuple[str, ...]:
+        """The fields of the path that nothing has filled yet."""
+        return fields_of(self.path)
+
+    def with_params(self, extra: Mapping[str, str]) -> RequestPlan:
+        """The same plan with these query parameters in place of any of the same name."""
+        kept = tuple((name, value) for name, value in self.params if name not in extra)
+        return replace(self, params=kept + tuple(extra.items()))
+
+    def with_path_values(self, values: Mapping[str, str]) -> RequestPlan:
+        """The same plan with these fields of its path filled, URL-encoded."""
+        return replace(self, path=fill_path(self.path, values))
+
+
+@dataclass(frozen=True)
+class ScanPlan:
+    """One call as a table: its requests, what its columns are, and which predicates narrow the requests.
+
+    `columns` is the whole schema where it was declared, else None; `types` overrides inferred columns by name;
+    `given_keys` are the values of key columns that the call itself put into the path.
+    """
+
+    request: RequestPlan
+    columns: tuple[Column, ...] | None = None
+    types: tuple[Column, ...] = ()
+    nested: Nested = "struct"
+    key_columns: tuple[KeyColumn, ...] = ()
+    given_keys: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True)
+class Trip:
+    """The requests for one combination of key values; `keys` are those values by column."""
+
+    request: RequestPlan
+    keys: tuple[tuple[str, object], ...] = ()

@@ -1,0 +1,174 @@
+"""Where things are in a JSON body: the records, and what stands beside them. Nothing else is parsed.
+
+Bodies stay bytes: a step into an object splits it into its raw values, so that a page of 300 KB is never turned into
+Python objects only to find its cursor.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from apikit_sql.errors import DecodeError
+
+Raw = msgspec.Raw
+RawObject = Mapping[str, msgspec.Raw]
+
+#: Keys under which APIs put their list of records, in the order in which they are believed.
+_RECORD_KEYS = (
+    "data", "items", "results", "records", "rows", "values", "value", "entries", "list", "content", "objects", "hits",
+    "elements", "nodes",
+)  # fmt: skip
+#: Keys of objects that only wrap the list.
+_WRAPPERS = ("data", "result", "results", "response", "payload", "_embedded", "hits", "body")
+#: Keys that stand beside a list of records, never in a record that happens to hold one list.
+_BESIDE_RECORDS = frozenset(
+    {
+        "count", "total", "total_count", "totalcount", "total_results", "total_pages", "totalpages", "size", "number",
+        "page", "pages", "per_page", "page_size", "pagesize", "limit", "offset", "skip", "start", "next", "next_page",
+        "next_cursor", "nextcursor", "next_url", "nextpagetoken", "next_page_token", "previous", "prev", "first",
+        "last", "cursor", "has_more", "hasmore", "meta", "metadata", "pagination", "paging", "page_info", "pageinfo",
+        "info", "links", "_links", "ok", "success", "status", "error", "errors", "message", "object", "kind", "etag",
+        "incomplete_results", "request_id", "response_metadata", "@odata.context", "@odata.nextlink", "@odata.count",
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """One body, split: its records as raw JSON, and the values that stand beside them.
+
+    `record_path` is where the records were found; `is_single` tells that there the body has one object, not a list.
+    """
+
+    record_path: str
+    is_single: bool
+    records: tuple[Raw, ...]
+    beside: RawObject = field(default_factory=dict, repr=False)
+
+    def at(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
+        """The value at the dotted `path` of the body, or None where a step is missing."""
+        found = _step_into(self.beside, path)
+        return None if found is None else msgspec.json.decode(found)
+
+    def of_last_record(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
+        """The value at `path` of the last record, or None where there is none."""
+        if not self.records:
+            return None
+        found = _step_into(_object(self.records[-1]), path)
+        return None if found is None else msgspec.json.decode(found)
+
+
+def read_envelope(body: bytes, record_path: str | None) -> Envelope:
+    """The envelope of `body`, its records at `record_path`, or where they are found if that is None.
+
+    An empty body, `{}` and null hold no records; a lone object is one record; a list's elements are the records
+    whatever they are. Raises DecodeError for what is not JSON, and where `record_path` leads nowhere.
+    """
+    try:
+        return _read(body.removeprefix(b"\xef\xbb\xbf").strip(), record_path)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"the body is not JSON: {error}"
+        raise DecodeError(message) from None
+    except RecursionError:
+        message = "the body is nested too deeply"
+        raise DecodeError(message) from None
+
+
+def _read(body: bytes, record_path: str | None) -> Envelope:
+    if body in {b"", b"null"}:
+        return Envelope(record_path or "", is_single=False, records=())
+    if not body.startswith(b"{"):
+        elements = msgspec.json.decode(body, type=tuple[Raw, ...] if body.startswith(b"[") else Raw)
+        if not isinstance(elements, tuple):
+            message = f"the body is {_kind(elements)}, not records"
+            raise DecodeError(message)
+        if record_path:
+            message = f"there is no {record_path!r}: the body is a list. Say data_path := ''."
+            raise DecodeError(message)
+        return Envelope("", is_single=False, records=elements)
+    top = _object(Raw(body))
+    path = find_record_path(top) if record_path is None else record_path
+    if path == "":
+        return Envelope("", is_single=True, records=(Raw(body),) if top else (), beside=top)
+    found = _step_into(top, path)
+    if found is None and top:
+        message = f"there is no {path!r} in the body; it has {', '.join(sorted(top)[:20])}"
+        raise DecodeError(message)
+    kind = "null" if found is None else _kind(found)
+    match kind:
+        case "null":
+            return Envelope(path, is_single=False, records=(), beside=top)
+        case "a list":
+            assert found is not None  # noqa: S101 - its kind was read from it
+            return Envelope(path, is_single=False, records=msgspec.json.decode(found, type=tuple[Raw, ...]), beside=top)
+        case "an object":
+            assert found is not None  # noqa: S101 - its kind was read from it
+            return Envelope(path, is_single=True, records=(found,), beside=top)
+        case _:
+            message = f"{path!r} leads to {kind}, not to a list of records"
+            raise DecodeError(message)
+
+
+def find_record_path(top: RawObject) -> str:
+    """Where the object `top` keeps its records: a dotted path, `` where it is a record itself.
+
+    An object with an `id` is a record. Otherwise a well-known key with a list, a lone list among nothing but
+    pagination words, or one of the two inside a well-known wrapper.
+    """
+    if "id" in top:
+        return ""
+    lists = {key for key, value in top.items() if _kind(value) == "a list"}
+    for key in _RECORD_KEYS:
+        if key in lists:
+            return key
+    if len(lists) == 1 and all(key.lower() in _BESIDE_RECORDS for key in top if key not in lists):
+        (lone,) = lists
+        if _holds_objects(top[lone]):
+            return lone
+    for key in _WRAPPERS:
+        if key in top and _kind(top[key]) == "an object":
+            inner = find_record_path(_object(top[key]))
+            if inner:
+                return f"{key}.{inner}"
+    return ""
+
+
+def _step_into(top: RawObject, path: str) -> Raw | None:
+    """The raw value at `path`; a key that holds dots itself (`@odata.nextLink`) is found as it is written."""
+    if path in top:
+        return top[path]
+    head, dot, rest = path.partition(".")
+    while dot:
+        inner = top.get(head)
+        if inner is not None and _kind(inner) == "an object":
+            return _step_into(_object(inner), rest)
+        more, dot, rest = rest.partition(".")
+        head = f"{head}.{more}"
+    return None
+
+
+def _object(raw: Raw) -> RawObject:
+    return msgspec.json.decode(raw, type=dict[str, Raw])
+
+
+def _holds_objects(raw: Raw) -> bool:
+    elements = msgspec.json.decode(raw, type=tuple[Raw, ...])
+    return not elements or _kind(elements[0]) == "an object"
+
+
+def _kind(raw: Raw) -> str:
+    match bytes(memoryview(raw)[:1]):
+        case b"[":
+            return "a list"
+        case b"{":
+            return "an object"
+        case b'"':
+            return "a string"
+        case b"n":
+            return "null"
+        case b"t" | b"f":
+            return "a boolean"
+        case _:
+            return "a number"

@@ -1,0 +1,66 @@
+"""Pages -> record batches: decoded to the schema, filtered by the whole of DuckDB's filter, projected.
+
+What is yielded has exactly the schema that was promised. A batch without rows is not yielded: DuckDB looks for an
+interrupt only when it gets some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from apikit_sql.column_types import Column
+from apikit_sql.engine.steps import Page
+from apikit_sql.errors import DecodeError
+from apikit_sql.plan.request_plan import Trip
+from apikit_sql.scan.decode import as_declared, build, decode_page, Reading
+from apikit_sql.scan.schema import arrow_schema
+
+
+def batches(
+    trip: Trip, pages: Iterable[Page], columns: Sequence[Column], output: Sequence[Column], condition: pc.Expression | None
+) -> Iterator[pa.RecordBatch]:
+    """A batch for each of `pages`, holding `output` of the rows where `condition` is true.
+
+    `columns` are all that the condition and the output read.
+    """
+    keys = dict(trip.keys)
+    promised = arrow_schema(output)
+    for page in pages:
+        batch = decode_page(page, columns, keys)
+        if condition is not None:
+            batch = batch.filter(condition)
+        if batch.num_rows:
+            yield gate(project(batch, output), promised)
+
+
+def project(batch: pa.RecordBatch, output: Sequence[Column]) -> pa.RecordBatch:
+    """The columns of `output`, each of its own type."""
+    arrays = [as_declared(batch.column(column.name), column.type) for column in output]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema(output)) if output else batch.select([])
+
+
+def gate(batch: pa.RecordBatch, promised: pa.Schema) -> pa.RecordBatch:
+    """`batch`, which has exactly the schema `promised`. Raises DecodeError otherwise: DuckDB would crash."""
+    if not batch.schema.equals(promised):
+        message = f"a batch has the columns {batch.schema.names}, not {promised.names}"
+        raise DecodeError(message)
+    return batch
+
+
+def key_condition(trip: Trip, columns: Sequence[Column]) -> pc.Expression | None:
+    """The rows that belong to `trip`: of several trips, each brings only those that have its own key values.
+
+    An API that ignores a key's parameter would otherwise bring every row once a trip.
+    """
+    by_name = {column.name.lower(): column for column in columns}
+    condition = None
+    for name, value in trip.keys:
+        column = by_name.get(name.lower())
+        if column is not None:
+            literal = build([value], column.type, Reading(declared=True, format=""))[0]
+            equal = pc.field(column.name) == literal
+            condition = equal if condition is None else condition & equal
+    return condition

@@ -1,0 +1,161 @@
+"""A request plan that DuckDB can scan: the seam between the API and the database.
+
+DuckDB reads a pyarrow Dataset, and only a subclass is offered projection and filter. Of a Dataset it uses `schema` at
+bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reader`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from threading import Event
+from typing import Any, NoReturn
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+
+from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
+from apikit_sql.engine.session import Session
+from apikit_sql.errors import ApikitError
+from apikit_sql.plan.predicate import Predicate
+from apikit_sql.plan.pushdown import push_down
+from apikit_sql.plan.request_plan import ScanPlan
+from apikit_sql.scan.batches import batches, key_condition
+from apikit_sql.scan.decode import read_records
+from apikit_sql.scan.expression import read_columns, read_predicates
+from apikit_sql.scan.schema import arrow_schema, infer_columns
+
+_LONGEST_TEXT = 2_000  # characters of an error that DuckDB is handed
+
+
+class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
+    """One call of apikit() as a table. Its members that would reach into pyarrow's own datasets are refused."""
+
+    def __init__(self, plan: ScanPlan, session: Session, interrupted: Callable[[], Event]) -> None:
+        """The table of `plan`. Where columns were not declared, the first page is fetched to infer them."""
+        self._plan = plan
+        self._session = session
+        self._interrupted = interrupted
+        self._columns = columns_of(plan, session)
+        self._schema = arrow_schema(self._columns)
+        self.on_scan: Callable[[], None] = lambda: None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns as DuckDB sees them, before projection."""
+        return self._schema
+
+    def scanner(
+        self, columns: list[str] | None = None, filter: pc.Expression | None = None, **_: object  # noqa: A002 - pyarrow's
+    ) -> ApiScan:
+        """A scan of `columns` (None for all), holding only rows where `filter` is true."""
+        self.on_scan()
+        names = self._schema.names if columns is None else columns
+        return ApiScan(self._plan, self._columns, names, filter, self._session, self._interrupted())
+
+    def _refused(self, *_: object, **__: object) -> NoReturn:
+        message = "this table is read by DuckDB only: SELECT from it"
+        raise TypeError(message)
+
+    # These reach C++ state that a subclass does not have; partition_expression and sort_by crash the interpreter.
+    partition_expression = property(_refused)
+    _get_fragments = get_fragments = replace_schema = _scanner_options = _scan_options = _refused
+    count_rows = filter = head = join = join_asof = sort_by = take = to_batches = to_table = _refused
+    __reduce__ = _refused
+
+
+class ApiScan:
+    """One execution of a plan; its pages are fetched as DuckDB reads."""
+
+    def __init__(  # noqa: PLR0913 - the parts of one scan
+        self,
+        plan: ScanPlan,
+        columns: Sequence[Column],
+        names: Sequence[str],
+        condition: pc.Expression | None,
+        session: Session,
+        cancelled: Event,
+    ) -> None:
+        """A scan of the columns `names`. Raises CallError where a required key column has no value."""
+        by_name = {column.name: column for column in columns}
+        self._output = [by_name[name] for name in names]
+        self._condition = condition
+        self._session = session
+        self._cancelled = cancelled
+        read = read_columns(condition)
+        self._columns = [c for c in columns if read is None or c.name in read or c in self._output]
+        self._all = columns
+        predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
+        self._trips = _guarded(session, lambda: push_down(plan, predicates))
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        """The batches, filtered and projected. Closing the reader stops the requests."""
+        return pa.RecordBatchReader.from_batches(arrow_schema(self._output), self._read())
+
+    def _read(self) -> Iterator[pa.RecordBatch]:
+        rows = self._rows()
+        try:
+            with self._session.running(self._cancelled):
+                while (batch := _guarded(self._session, lambda: next(rows, None))) is not None:
+                    yield batch
+        finally:
+            rows.close()
+
+    def _rows(self) -> Any:  # noqa: ANN401 - a generator, which is closed
+        several = len(self._trips) > 1
+        for trip in self._trips:
+            condition, columns = self._condition, self._columns
+            own = key_condition(trip, self._all) if several else None
+            if own is not None:
+                condition = own if condition is None else condition & own
+                names = {name.lower() for name, _ in trip.keys}
+                columns = [c for c in self._all if c in columns or c.name.lower() in names]
+            pages = self._session.pages(trip.request, self._cancelled, self._session.take_sample(trip.request))
+            try:
+                yield from batches(trip, pages, columns, self._output, condition)
+            finally:
+                pages.close()  # type: ignore[attr-defined]  # a generator
+
+
+def columns_of(plan: ScanPlan, session: Session) -> tuple[Column, ...]:
+    """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
+    if plan.columns is not None:
+        return plan.columns
+    known = session.inferred.get(plan)
+    if known is None:
+        page = session.sample(plan.request)
+        known = infer_columns(plan, [] if page is None else read_records(page))
+        session.inferred[plan] = known
+    return known
+
+
+def _can_push(columns: dict[str, Column], predicate: Predicate) -> bool:
+    """Whether the predicate's column holds what the API compares: JSON is text of our own making."""
+    kind: ColumnType | None = None
+    for step, name in enumerate(predicate.column.split(".")):
+        if step == 0:
+            kind = columns[name].type if name in columns else None
+        else:
+            kind = dict(kind.fields).get(name) if isinstance(kind, Struct) else None
+    return isinstance(kind, Scalar) and kind != JSON
+
+
+def _guarded(session: Session, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` returns
+    """What `work` returns. An error of ours is kept on the session and raised again as its text alone.
+
+    DuckDB shows the whole chain of a stream's error, with file names and source lines: a new error, raised outside
+    the except block, has neither cause nor context.
+    """
+    try:
+        return work()
+    except ApikitError as error:
+        session.errors.append(error)
+        kind, text = type(error), safe_text(error)
+    raise kind(text)
+
+
+def safe_text(error: ApikitError) -> str:
+    """The message as DuckDB can carry it: NUL would end it, and it is kept short."""
+    return str(error).replace("\0", "")[:_LONGEST_TEXT]
+
+

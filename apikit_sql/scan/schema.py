@@ -1,0 +1,172 @@
+"""Declared or sampled columns as one Arrow schema.
+
+Inference never guesses: a type is taken where every sampled value has it exactly, and JSON, which holds anything,
+where they differ or where all are null.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from apikit_sql.column_types import JSON, VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
+from apikit_sql.errors import CallError
+from apikit_sql.plan.request_plan import ScanPlan
+
+#: Integers up to here are exact as DOUBLE.
+EXACT_IN_DOUBLE = 2**53
+#: An object with more keys than this is taken for a map, whose keys are data, and becomes JSON.
+MOST_FIELDS = 200
+_DEEPEST = 24
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6}0*)?")
+_TIMESTAMPTZ = re.compile(_TIMESTAMP.pattern + r"(?:[Zz]|[+-]\d\d:?\d\d)")
+
+_ARROW = {
+    "BOOLEAN": pa.bool_(),
+    "INTEGER": pa.int32(),
+    "BIGINT": pa.int64(),
+    "HUGEINT": pa.opaque(pa.binary(16), "hugeint", "DuckDB"),
+    "DOUBLE": pa.float64(),
+    "VARCHAR": pa.string(),
+    "DATE": pa.date32(),
+    "TIMESTAMP": pa.timestamp("us"),
+    "TIMESTAMPTZ": pa.timestamp("us", "UTC"),
+    "JSON": pa.json_(),
+}
+
+
+def arrow_type(kind: ColumnType) -> pa.DataType:
+    """The Arrow type that DuckDB reads as `kind`."""
+    match kind:
+        case Scalar(name):
+            return _ARROW[name]
+        case Struct(fields):
+            return pa.struct([(name, arrow_type(field)) for name, field in fields])
+        case ListOf(element):
+            return pa.list_(arrow_type(element))
+
+
+def arrow_schema(columns: Iterable[Column]) -> pa.Schema:
+    """The columns as DuckDB sees them."""
+    return pa.schema([(column.name, arrow_type(column.type)) for column in columns])
+
+
+def infer_columns(plan: ScanPlan, records: Sequence[Any]) -> tuple[Column, ...]:
+    """The columns of the sampled `records`, with the types that `plan` overrides.
+
+    Raises CallError where there are none, or where `types` names a column that is not among them.
+    """
+    if not records:
+        message = (
+            f"{plan.request.connector}: {plan.request.path} has no records to infer columns from. "
+            "Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}."
+        )
+        raise CallError(message)
+    if all(isinstance(record, dict) for record in records):
+        fields = list(_fields(records, (), plan))
+    else:
+        fields = [Column("value", _inferred(records, plan), ())]
+    if not fields:
+        fields = [Column("value", JSON, ())]
+    return _with_types(plan, _distinct(fields))
+
+
+def _fields(records: Sequence[dict[str, Any]], path: tuple[str, ...], plan: ScanPlan) -> Iterable[Column]:
+    """A column for each field; with nested := 'flatten', for each field of objects inside, too."""
+    for key in dict.fromkeys(key for record in records for key in record):
+        values = [record[key] for record in records if record.get(key) is not None]
+        here = (*path, key)
+        is_object = bool(values) and all(isinstance(value, dict) and value for value in values)
+        if is_object and plan.nested == "flatten" and len(here) < _DEEPEST:
+            yield from _fields(values, here, plan)
+        else:
+            yield Column("__".join(here) or "_", _inferred(values, plan), here)
+
+
+def _inferred(values: Sequence[Any], plan: ScanPlan) -> ColumnType:
+    kind = infer_type(values)
+    return kind if plan.nested == "struct" or isinstance(kind, Scalar) else JSON
+
+
+def _distinct(columns: Iterable[Column]) -> tuple[Column, ...]:
+    """The columns with names that differ also without case, as DuckDB compares them."""
+    taken: set[str] = set()
+    found = []
+    for column in columns:
+        name, number = column.name, 0
+        while name.lower() in taken:
+            number += 1
+            name = f"{column.name}_{number}"
+        taken.add(name.lower())
+        found.append(Column(name, column.type, column.path, column.declared, column.format))
+    return tuple(found)
+
+
+def _with_types(plan: ScanPlan, columns: tuple[Column, ...]) -> tuple[Column, ...]:
+    overrides = {column.name.lower(): column for column in plan.types}
+    unknown = overrides.keys() - {column.name.lower() for column in columns}
+    if unknown:
+        names = ", ".join(column.name for column in columns)
+        message = f"{plan.request.connector}: types has {min(unknown)!r}, which is no column of {plan.request.path} ({names})."
+        raise CallError(message)
+    return tuple(
+        Column(c.name, chosen.type, c.path, declared=True, format=chosen.format)
+        if (chosen := overrides.get(c.name.lower()))
+        else c
+        for c in columns
+    )
+
+
+def infer_type(values: Iterable[Any], depth: int = 0) -> ColumnType:
+    """The narrowest type that holds every one of `values` exactly; nulls fit all."""
+    seen = [value for value in values if value is not None]
+    kinds = {type(value) for value in seen}
+    if kinds == {bool}:
+        return Scalar("BOOLEAN")
+    if kinds == {int}:
+        return _integers(seen)
+    if kinds and kinds <= {int, float}:
+        return Scalar("DOUBLE") if all(abs(v) <= EXACT_IN_DOUBLE for v in seen if type(v) is int) else JSON
+    if kinds == {str}:
+        return _texts(seen)
+    if kinds == {dict} and depth < _DEEPEST:
+        return _objects(seen, depth)
+    if kinds == {list} and depth < _DEEPEST:
+        return ListOf(infer_type((element for value in seen for element in value), depth + 1))
+    return JSON
+
+
+def _integers(values: list[int]) -> ColumnType:
+    low, high = min(values), max(values)
+    if -(2**63) <= low and high < 2**63:
+        return Scalar("BIGINT")
+    return Scalar("HUGEINT") if -(2**127) < low and high < 2**127 else JSON
+
+
+def _texts(values: list[str]) -> ColumnType:
+    for pattern, name in ((_TIMESTAMPTZ, "TIMESTAMPTZ"), (_DATE, "DATE"), (_TIMESTAMP, "TIMESTAMP")):
+        if all(pattern.fullmatch(value) for value in values):
+            return Scalar(name) if all(_is_real(value) for value in values) else VARCHAR  # type: ignore[arg-type]
+    return VARCHAR
+
+
+def _is_real(text: str) -> bool:
+    """Whether a text of a date's or time's shape is one (2026-02-30 is not)."""
+    try:
+        dt.datetime.fromisoformat(text.upper())
+    except ValueError:
+        return False
+    return True
+
+
+def _objects(values: list[dict[str, Any]], depth: int) -> ColumnType:
+    keys = list(dict.fromkeys(key for value in values for key in value))
+    are_fields = 0 < len(keys) <= MOST_FIELDS and all(keys) and len({key.lower() for key in keys}) == len(keys)
+    if not are_fields:
+        return JSON
+    return Struct(tuple((key, infer_type([value.get(key) for value in values], depth + 1)) for key in keys))

@@ -1,0 +1,74 @@
+"""Every SQL function: its name, its arguments, and one line of help. Installing, docs and tests read this list."""
+
+from dataclasses import dataclass
+
+#: The scalar function behind every table function: a call as JSON -> the SQL text that reads its rows.
+BIND_FUNCTION = "__apikit_bind"
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument; `default` is SQL text, None where it must be given. With `typed`, its SQL type is passed too."""
+
+    name: str
+    default: str | None
+    help: str
+    typed: bool = False
+
+
+@dataclass(frozen=True)
+class TableFunction:
+    """A function that stands in FROM."""
+
+    name: str
+    help: str
+    arguments: tuple[Argument, ...]
+
+    def signature(self) -> str:
+        """The function as it is called, with its defaults."""
+        return f"{self.name}({', '.join(_declared(argument) for argument in self.arguments)})"
+
+
+APIKIT = TableFunction(
+    "apikit",
+    "the records of a path or a stream of an API, page by page",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("path", None, "'/path', {fields} filled from path_params, or a stream's name"),
+        Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
+        Argument("path_params", "NULL", "values for the {fields} of path", typed=True),
+        Argument("data_path", "NULL", "where the records are in the body: 'data.items', '' for the body itself"),
+        Argument("pages", "NULL", "stop after this many pages"),
+        Argument("pagination", "NULL", "a strategy's name, or {strategy: 'cursor', ...}"),
+        Argument("page_size", "NULL", "records to ask for in a page"),
+        Argument("max_pages", "NULL", "a guard: more pages than this is an error"),
+        Argument("columns", "NULL", "the whole schema, {id: 'BIGINT', at: 'TIMESTAMPTZ'}: no request at bind"),
+        Argument("types", "NULL", "types of some of the inferred columns"),
+        Argument("nested", "NULL", "'struct' (default), 'flatten' (user__login) or 'json'"),
+        Argument("filters", "NULL", "predicates the API answers: {state: 'state', 'updated_at >=': 'since'}"),
+        Argument("headers", "NULL", "request headers, no credentials"),
+        Argument("timeout", "NULL", "seconds that one request may take"),
+    ),
+)
+
+TABLE_FUNCTIONS = (APIKIT,)
+
+
+def macro_sql(function: TableFunction, *, temporary: bool) -> str:
+    """The statement that makes `function` callable.
+
+    DuckDB evaluates the argument of query() while it binds: the scalar function runs then, and what it returns is
+    parsed as the table. The types go along because JSON does not tell a timestamp from a text.
+    """
+    given = ", ".join(f"{a.name}: {a.name}" for a in function.arguments)
+    typed = ", ".join(f"{a.name}_type: CAST(typeof({a.name}) AS VARCHAR)" for a in function.arguments if a.typed)
+    declared = ", ".join(_declared(argument) for argument in function.arguments)
+    return (
+        f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {function.name}({declared}) AS TABLE FROM query("
+        f"{BIND_FUNCTION}(to_json({{function: '{function.name}', "
+        f"external_access: current_setting('enable_external_access'), arguments: {{{given}, {typed}}}}})))"
+    )
+
+
+def _declared(argument: Argument) -> str:
+    return argument.name if argument.default is None else f"{argument.name} := {argument.default}"

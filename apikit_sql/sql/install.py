@@ -1,0 +1,169 @@
+"""install(con): every SQL function onto one plain DuckDB connection.
+
+What has to outlive a connection is decided here. A Python function that DuckDB can still call must never be freed: the
+next bind would crash the process, so each one is kept for the life of the process. A connection must never be held: its
+file would stay locked. What the connections of one database share is found again by asking the database itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import uuid
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from threading import Event
+
+import duckdb
+import pyarrow as pa
+
+from apikit_sql.engine.session import Session, default_session
+from apikit_sql.errors import ApikitError, ConfigError
+from apikit_sql.scan.dataset import safe_text
+from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, macro_sql
+from apikit_sql.sql.seam import Sources, prepare
+from apikit_sql.sql.tables import Bound, Permissions, apikit_dataset
+
+
+class Database:
+    """What the connections of one database share: permissions, named sources, and the scans that may be interrupted."""
+
+    def __init__(self, permissions: Permissions) -> None:
+        """A database with no scan running."""
+        self.permissions = permissions
+        self.sources = Sources()
+        self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
+
+    def new_scan(self) -> Event:
+        """The event that interrupts one scan."""
+        cancelled = Event()
+        self._scans.add(cancelled)
+        return cancelled
+
+    def interrupt(self) -> None:
+        """Interrupt every scan of this database, also while it waits for an API."""
+        for cancelled in list(self._scans):
+            cancelled.set()
+
+
+#: Every function ever registered, kept for the life of the process: DuckDB may call it for as long as a database lives.
+_KEPT_FUNCTIONS: list[Callable[[pa.Array], pa.Array]] = []
+_DATABASES: dict[str, Database] = {}
+_LOCK = threading.Lock()
+
+
+def install(  # noqa: PLR0913 - each is an option of its own, by name
+    con: duckdb.DuckDBPyConnection,
+    *,
+    tokens: Mapping[str, str] | None = None,
+    ad_hoc: bool = True,
+    connectors: Iterable[str | Path] | None = None,
+    allow_network: bool | None = None,
+    max_wait: float = 60,
+    session: Session | None = None,
+) -> None:
+    """Make apikit() a table function of `con`, and of its cursors where the database is in memory.
+
+    A cursor of a database file needs its own `install(cursor)`. Installing again is harmless; without options it keeps
+    those that the database has. Nothing is written into a database file.
+
+    `tokens` gives base URLs a bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `ad_hoc=False` allows named
+    connectors only; `connectors` are the names that may be used, or paths of manifest files; with DuckDB's
+    `enable_external_access = false` nothing is sent unless `allow_network` is True; `max_wait` is the longest wait for an
+    API's limit, in seconds. Raises ConfigError for a manifest or a token that is wrong.
+    """
+    permissions = _permissions(tokens, ad_hoc, connectors, allow_network, max_wait, session)
+    with _LOCK:
+        database = database_of(con)
+        if database is None:
+            database = _register(con, permissions or Permissions(default_session()))
+        elif permissions is not None:
+            database.permissions = permissions
+        database.sources.join(con)
+    prepare(con)
+    in_memory = _is_in_memory(con)
+    for function in TABLE_FUNCTIONS:
+        if in_memory:  # seen by every cursor, and gone with the database
+            con.execute(macro_sql(function, temporary=False))
+        con.execute(macro_sql(function, temporary=True))
+
+
+def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
+    """What the connections of `con`'s database share, None where nothing was installed."""
+    try:
+        row = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchone()
+    except duckdb.CatalogException:
+        return None
+    return None if row is None else _DATABASES[row[0]]
+
+
+def _register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Database:
+    key, database = uuid.uuid4().hex, Database(permissions)
+
+    def bind(calls: pa.Array) -> pa.Array:
+        caller = sys._getframe(1)  # noqa: SLF001 - taken at the entry: the frame that called DuckDB, where 1.x looks names up
+        texts = []
+        for call in calls.to_pylist():
+            options = json.loads(call)
+            if options["function"] == "key":
+                texts.append(key)
+            else:
+                texts.append(_source_text(database, options, caller))
+        return pa.array(texts, pa.string())
+
+    con.create_function(BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR", type="arrow", side_effects=False)
+    _KEPT_FUNCTIONS.append(bind)
+    _DATABASES[key] = database
+    return database
+
+
+def _source_text(database: Database, options: dict[str, object], caller: object) -> str:
+    """The SQL text that reads one call's rows. An error of ours leaves as its text alone, and stays on the session."""
+    assert options["function"] == APIKIT.name  # noqa: S101 - only our own macros call
+    bound = Bound(json.dumps(options["arguments"]), bool(options["external_access"]))
+    permissions = database.permissions
+    try:
+        dataset = apikit_dataset(bound, permissions, database.new_scan)
+    except ApikitError as error:
+        permissions.session.errors.append(error)
+        kind, text = type(error), safe_text(error)
+    else:
+        return database.sources.text_for(dataset, caller)  # type: ignore[arg-type]  # a frame
+    raise kind(text)
+
+
+def _permissions(  # noqa: PLR0913 - the options of install
+    tokens: Mapping[str, str] | None,
+    ad_hoc: bool,  # noqa: FBT001
+    connectors: Iterable[str | Path] | None,
+    allow_network: bool | None,  # noqa: FBT001
+    max_wait: float,
+    session: Session | None,
+) -> Permissions | None:
+    """The options given, None where all are left at their defaults."""
+    if not tokens and ad_hoc and connectors is None and allow_network is None and max_wait == 60 and session is None:  # noqa: PLR2004
+        return None
+    session = session or default_session()
+    names = None
+    if connectors is not None:
+        names = frozenset(
+            session.connectors.add_file(Path(each)) if str(each).endswith(".toml") else str(each) for each in connectors
+        )
+    return Permissions(session, _origins(tokens or {}), ad_hoc, names, allow_network, max_wait)
+
+
+def _origins(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for origin in tokens:
+        scheme, _, rest = origin.partition("://")
+        if scheme not in {"http", "https"} or not rest or set(rest.rstrip("/")) & set("/?#@"):
+            message = f"tokens: {origin!r} is not an origin; write 'https://host' or 'https://host:port'."
+            raise ConfigError(message)
+    return tuple((origin.rstrip("/"), token) for origin, token in tokens.items())
+
+
+def _is_in_memory(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the connection's own catalog is in memory, so that a macro there is never stored."""
+    row = con.execute("SELECT path IS NULL FROM duckdb_databases() WHERE database_name = current_catalog()").fetchone()
+    return row is not None and bool(row[0])
