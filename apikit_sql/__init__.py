@@ -1,10 +1,10 @@
 """Any REST API is a table in DuckDB.
 
-    import apikit_sql, duckdb
+import apikit_sql, duckdb
 
-    con = duckdb.connect()
-    apikit_sql.install(con)
-    con.sql("SELECT number, title FROM apikit('demo', 'issues') WHERE state = 'open' LIMIT 5").show()
+con = duckdb.connect()
+apikit_sql.install(con)
+con.sql("SELECT number, title FROM apikit('demo', 'issues') WHERE state = 'open' LIMIT 5").show()
 """
 
 from importlib import import_module

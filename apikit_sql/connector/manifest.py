@@ -234,5 +234,9 @@ class Connector(_Model):
 
 #: The AuthConfig fields that hold secrets: a manifest file may only refer to them.
 SECRET_FIELDS = MappingProxyType(
-    {name: field for name, field in AuthConfig.model_fields.items() if SecretStr in getattr(field.annotation, "__args__", ())}
+    {
+        name: field
+        for name, field in AuthConfig.model_fields.items()
+        if SecretStr in getattr(field.annotation, "__args__", ())
+    }
 )

@@ -74,7 +74,9 @@ def authenticator(connector: str, auth: AuthConfig) -> Credential:
 def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.Auth:
     for value in values.values():
         if not value.isprintable() or value != value.strip():
-            message = f"{connector}: a secret has a line break, a control character or spaces around it. Store it without."
+            message = (
+                f"{connector}: a secret has a line break, a control character or spaces around it. Store it without."
+            )
             raise ConfigError(message)
     match auth.type:
         case "none":

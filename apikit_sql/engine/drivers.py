@@ -111,7 +111,9 @@ class _BoundedBody:
     def read_to_end(self, response: httpx.Response) -> httpx.Response:
         """`response` with its whole, decompressed body."""
         headers = [(name, value) for name, value in response.headers.multi_items() if name not in _ENCODING_HEADERS]
-        return httpx.Response(response.status_code, headers=headers, content=b"".join(self._chunks), request=self._request)
+        return httpx.Response(
+            response.status_code, headers=headers, content=b"".join(self._chunks), request=self._request
+        )
 
 
 def _as_reply(error: Exception) -> Reply:

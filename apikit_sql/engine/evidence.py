@@ -20,7 +20,17 @@ _PLACES = (
     "", "meta", "pagination", "paging", "page", "page_info", "pageInfo", "info", "links", "_links", "metadata",
     "response_metadata", "meta.pagination", "meta.page", "paging.next", "paging.cursors",
 )  # fmt: skip
-_NEXT_URL = ("next", "next_url", "nextUrl", "next_page_url", "nextLink", "next_link", "@odata.nextLink", "nextPage", "next_page")
+_NEXT_URL = (
+    "next",
+    "next_url",
+    "nextUrl",
+    "next_page_url",
+    "nextLink",
+    "next_link",
+    "@odata.nextLink",
+    "nextPage",
+    "next_page",
+)
 #: A cursor's name in the body, and the query parameter that APIs with that name take it back under.
 _CURSORS = {
     "next_cursor": "cursor", "nextCursor": "cursor", "next_page_token": "page_token", "nextPageToken": "pageToken",
@@ -33,8 +43,21 @@ _TOTAL = ("total", "total_count", "totalCount", "total_results", "totalResults",
 _TOTAL_PAGES = ("total_pages", "totalPages", "pages", "page_count", "pageCount", "last_page", "lastPage", "num_pages")
 _TOTAL_HEADERS = ("x-total-count", "x-total", "total-count", "x-wp-total")
 _PAGE_PARAMS = ("page", "_page", "p", "page_number", "pageNumber", "page[number]", "pageno", "pg")
-_OFFSET_PARAMS = ("offset", "_offset", "_start", "start", "skip", "$skip", "startAt", "start_at", "startIndex", "page[offset]")
-_USUAL_PAGE_SIZES = frozenset({10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 80, 90, 100, 120, 150, 200, 250, 300, 500, 1000})
+_OFFSET_PARAMS = (
+    "offset",
+    "_offset",
+    "_start",
+    "start",
+    "skip",
+    "$skip",
+    "startAt",
+    "start_at",
+    "startIndex",
+    "page[offset]",
+)
+_USUAL_PAGE_SIZES = frozenset(
+    {10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 80, 90, 100, 120, 150, 200, 250, 300, 500, 1000}
+)
 
 
 class Evidence(NamedTuple):
@@ -101,7 +124,11 @@ def _by_cursor(envelope: Envelope) -> Found | None:
     )
     for path, value in _beside(envelope, tuple(_CURSORS)):
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "" and has_more is not False:
-            fields = {"next_cursor_path": path, "cursor_param": _CURSORS[path.rpartition(".")[2]], "has_more_path": has_more_path}
+            fields = {
+                "next_cursor_path": path,
+                "cursor_param": _CURSORS[path.rpartition(".")[2]],
+                "has_more_path": has_more_path,
+            }
             return "cursor", fields, f"cursor at {path}"
     if has_more and envelope.at("object") == "list" and envelope.of_last_record("id"):
         fields = {"cursor_record_field": "id", "cursor_param": "starting_after", "has_more_path": has_more_path}
@@ -114,7 +141,15 @@ def _by_numbers(page: Page, request: PageRequest) -> Found | None:
     pages_path, pages = _first_number(page.envelope, _TOTAL_PAGES)
     total_path, total = _first_total(page.envelope)
     header = next((name for name in _TOTAL_HEADERS if page.headers.get(name, "").isdecimal()), None)
-    told = f"{pages_path} = {pages}" if pages else f"{total_path} = {total}" if total else f"the header {header}" if header else None
+    told = (
+        f"{pages_path} = {pages}"
+        if pages
+        else f"{total_path} = {total}"
+        if total
+        else f"the header {header}"
+        if header
+        else None
+    )
     totals = {"total_pages_path": pages_path, "total_path": total_path, "total_header": header}
     for names, strategy, field in ((_PAGE_PARAMS, "page", "page_param"), (_OFFSET_PARAMS, "offset", "offset_param")):
         param = next((name for name in names if name in sent), None)
@@ -150,7 +185,9 @@ def _first_total(envelope: Envelope) -> tuple[str | None, int | None]:
 
 
 def _first_number(envelope: Envelope, names: tuple[str, ...]) -> tuple[str | None, int | None]:
-    return next(((path, value) for path, value in _beside(envelope, names) if _is_count(value) and value > 0), (None, None))
+    return next(
+        ((path, value) for path, value in _beside(envelope, names) if _is_count(value) and value > 0), (None, None)
+    )
 
 
 def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value

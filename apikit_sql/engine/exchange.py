@@ -59,7 +59,9 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
         if number > settings.max_pages:
             message = f"{_where(plan, request)} has more than max_pages = {settings.max_pages} pages. Say max_pages := a larger number, or pages := {settings.max_pages}."
             raise PaginationError(message)
-        page = first if first is not None and number == 1 else (yield from _page(plan, settings, access, request, number))
+        page = (
+            first if first is not None and number == 1 else (yield from _page(plan, settings, access, request, number))
+        )
         if page is None:
             return
         records += len(page.envelope.records)
@@ -256,5 +258,3 @@ def _reason(response: httpx.Response) -> str:
         if isinstance(found, str) and found:
             return f" ({' '.join(found.split())[:_LONGEST_REASON]})"
     return ""
-
-

@@ -108,7 +108,9 @@ def next_link(headers: httpx.Headers) -> str | None:
     Targets may hold commas and semicolons, a relation type may stand among several, and only the first rel counts.
     """
     for target, attributes in _LINK.findall(headers.get("link", "")):
-        relation = next((quoted or plain for name, quoted, plain in _ATTRIBUTE.findall(attributes) if name.lower() == "rel"), "")
+        relation = next(
+            (quoted or plain for name, quoted, plain in _ATTRIBUTE.findall(attributes) if name.lower() == "rel"), ""
+        )
         if "next" in relation.lower().split():
             return str(target)
     return None

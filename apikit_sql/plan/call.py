@@ -46,7 +46,9 @@ class _Verbatim(str):
 
 
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
-TypeChoice = Annotated[ColumnConfig, BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value)]
+TypeChoice = Annotated[
+    ColumnConfig, BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value)
+]
 
 
 class Call(BaseModel):
@@ -78,9 +80,7 @@ def read_call(text: str) -> Call:
 
     Raises CallError that names the option, what is wrong with it and what to write.
     """
-    arguments = {
-        name: value for name, value in json.loads(text, parse_float=_number_text).items() if value is not None
-    }
+    arguments = {name: value for name, value in json.loads(text, parse_float=_number_text).items() if value is not None}
     for name, value in arguments.items():
         if isinstance(value, bool):
             message = f"apikit: {name} is a boolean. {_WRITTEN}"
@@ -162,9 +162,10 @@ def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:
     for key, param in filters.items():
         match = _FILTER.fullmatch(key)
         if match is None or not match["column"] or not param:
-            message = f"apikit: filters has {key!r}: {param!r}; write {{column: 'parameter', 'column >=': 'parameter'}}."
+            message = (
+                f"apikit: filters has {key!r}: {param!r}; write {{column: 'parameter', 'column >=': 'parameter'}}."
+            )
             raise CallError(message)
         operator: Operator = match["operator"] or "="  # type: ignore[assignment]  # the pattern admits no other
         found.append(KeyColumn(column=match["column"], operators=(operator,), param=param))
     return tuple(found)
-

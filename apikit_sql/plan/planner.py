@@ -47,7 +47,9 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
     path = _path(call, stream)
     columns = _declared_columns(call, stream)
     keys = _key_columns(call, stream, path)
-    given_keys = tuple((key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params)
+    given_keys = tuple(
+        (key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params
+    )
     if columns is None and fields_of(path):
         name = fields_of(path)[0]
         message = (

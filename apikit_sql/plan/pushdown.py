@@ -28,7 +28,9 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
     """
     asked = tuple(predicates)
     bounds = dict(_bounds(scan.key_columns, asked))
-    choices = [(key, values) for key in scan.key_columns if "=" in key.operators and (values := _values(scan, key, asked))]
+    choices = [
+        (key, values) for key in scan.key_columns if "=" in key.operators and (values := _values(scan, key, asked))
+    ]
     if math.prod(len(values) for _, values in choices) > MOST_TRIPS:
         choices = [(key, values) for key, values in choices if key.required or len(values) == 1]
     count = math.prod(len(values) for _, values in choices)
@@ -40,7 +42,11 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
 
 
 def _trip(scan: ScanPlan, bounds: dict[str, str], keys: Sequence[KeyColumn], values: Sequence[Value]) -> Trip:
-    texts = [(key, text) for key, value in zip(keys, values, strict=True) if (text := exact_text(value, key.format)) is not None]
+    texts = [
+        (key, text)
+        for key, value in zip(keys, values, strict=True)
+        if (text := exact_text(value, key.format)) is not None
+    ]
     request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
     request = request.with_path_values({key.path: text for key, text in texts if key.path})
     return Trip(request, scan.given_keys + tuple((key.column, value) for key, value in zip(keys, values, strict=True)))
@@ -87,7 +93,11 @@ def _bounds(keys: Iterable[KeyColumn], predicates: Sequence[Predicate]) -> Itera
     for key in keys:
         for operator in key.operators:
             if operator != "=" and key.param is not None:
-                texts = [(value, text) for value in _implied(key, operator, predicates) if (text := _bound_text(value, operator, key.format))]
+                texts = [
+                    (value, text)
+                    for value in _implied(key, operator, predicates)
+                    if (text := _bound_text(value, operator, key.format))
+                ]
                 if texts:
                     tightest = max if operator in {">", ">="} else min
                     yield key.param, tightest(texts, key=lambda found: found[0])[1]  # type: ignore[type-var]
@@ -143,9 +153,13 @@ def _bound_text(value: Value, operator: Operator, value_format: ValueFormat) -> 
 
 
 def _moment_text(moment: dt.datetime, value_format: ValueFormat, *, is_lower: bool, outward: int) -> str | None:
-    unit = {"date": dt.timedelta(days=1), "epoch_ms": dt.timedelta(milliseconds=1), "rfc3339_ms": dt.timedelta(milliseconds=1)}.get(
-        value_format, dt.timedelta(seconds=1)
-    )
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC)
+    unit = {
+        "date": dt.timedelta(days=1),
+        "epoch_ms": dt.timedelta(milliseconds=1),
+        "rfc3339_ms": dt.timedelta(milliseconds=1),
+    }.get(value_format, dt.timedelta(seconds=1))
     origin = dt.datetime(1970, 1, 1, tzinfo=moment.tzinfo)
     units = (moment - origin) // unit if is_lower else -((origin - moment) // unit)
     try:

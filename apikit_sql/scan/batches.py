@@ -20,7 +20,11 @@ from apikit_sql.scan.schema import arrow_schema
 
 
 def batches(
-    trip: Trip, pages: Iterable[Page], columns: Sequence[Column], output: Sequence[Column], condition: pc.Expression | None
+    trip: Trip,
+    pages: Iterable[Page],
+    columns: Sequence[Column],
+    output: Sequence[Column],
+    condition: pc.Expression | None,
 ) -> Iterator[pa.RecordBatch]:
     """A batch for each of `pages`, holding `output` of the rows where `condition` is true.
 

@@ -46,7 +46,10 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         return self._schema
 
     def scanner(
-        self, columns: list[str] | None = None, filter: pc.Expression | None = None, **_: object  # noqa: A002 - pyarrow's
+        self,
+        columns: list[str] | None = None,
+        filter: pc.Expression | None = None,
+        **_: object,  # noqa: A002 - pyarrow's
     ) -> ApiScan:
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
@@ -157,5 +160,3 @@ def _guarded(session: Session, work: Callable[[], Any]) -> Any:  # noqa: ANN401 
 def safe_text(error: ApikitError) -> str:
     """The message as DuckDB can carry it: NUL would end it, and it is kept short."""
     return str(error).replace("\0", "")[:_LONGEST_TEXT]
-
-

@@ -141,7 +141,9 @@ def build(values: Sequence[Any], kind: ColumnType, reading: Reading) -> pa.Array
         case Struct(fields):
             if not set(map(type, values)) <= {dict, type(None)}:
                 raise Misfit
-            children = [build([None if v is None else v.get(name) for v in values], field, reading) for name, field in fields]
+            children = [
+                build([None if v is None else v.get(name) for v in values], field, reading) for name, field in fields
+            ]
             mask = pa.array([v is None for v in values], pa.bool_())
             return pa.StructArray.from_arrays(children, fields=list(storage_type(kind)), mask=mask)
         case ListOf(element):
@@ -228,7 +230,9 @@ def _timestamptz(value: Any, reading: Reading) -> dt.datetime:  # noqa: ANN401 -
     match = _ZONED.fullmatch(value) if type(value) is str else None
     if match is None:
         raise Misfit
-    return _real(dt.datetime.fromisoformat, f"{match[1]}T{match[2]}{match[3] or ''}{match[4].upper()}").astimezone(dt.UTC)
+    return _real(dt.datetime.fromisoformat, f"{match[1]}T{match[2]}{match[3] or ''}{match[4].upper()}").astimezone(
+        dt.UTC
+    )
 
 
 def _since_epoch(value: Any, time_format: TimeFormat) -> dt.datetime:  # noqa: ANN401 - any JSON value

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,15 +71,15 @@ def read_expression(expression: pc.Expression | None) -> Node | None:
         _, (buffer, *_) = expression.__reduce__()
         reader = pa.ipc.open_file(buffer)
         constants = [column[0] for column in reader.get_batch(0).columns]
-        marks = iter(_metadata(reader.schema))
-        node, rest = _read(marks, constants), next(marks, None)
-    except (ValueError, TypeError, KeyError, IndexError, StopIteration, pa.ArrowException):
+        marks = deque(_metadata(reader.schema))
+        node = _read(marks, constants)
+    except (ValueError, TypeError, KeyError, IndexError, pa.ArrowException):
         return None
-    return node if rest is None else None
+    return None if marks else node
 
 
-def _read(marks: Iterator[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
-    mark, text = next(marks)
+def _read(marks: deque[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
+    mark, text = marks.popleft()
     match mark:
         case "literal":
             return Literal(constants[int(text)].as_py())
@@ -94,24 +95,16 @@ def _read(marks: Iterator[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
             raise ValueError(message)
 
 
-def _read_call(function: str, marks: Iterator[tuple[str, str]], constants: list[pa.Scalar]) -> Call:
+def _read_call(function: str, marks: deque[tuple[str, str]], constants: list[pa.Scalar]) -> Call:
     arguments: list[Node] = []
     options = None
-    for mark, text in marks:
-        match mark:
-            case "end" if text == function:
-                return Call(function, tuple(arguments), options)
-            case "options":
-                options = constants[int(text)].as_py()
-            case _:
-                arguments.append(_read(_pushed_back((mark, text), marks), constants))
-    message = f"{function} has no end"
-    raise ValueError(message)
-
-
-def _pushed_back(first: tuple[str, str], rest: Iterator[tuple[str, str]]) -> Iterator[tuple[str, str]]:
-    yield first
-    yield from rest
+    while marks[0] != ("end", function):
+        if marks[0][0] == "options":
+            options = constants[int(marks.popleft()[1])].as_py()
+        else:
+            arguments.append(_read(marks, constants))
+    marks.popleft()
+    return Call(function, tuple(arguments), options)
 
 
 def _metadata(schema: pa.Schema) -> list[tuple[str, str]]:
@@ -151,7 +144,10 @@ def _predicates(node: Node) -> Iterable[Predicate]:
         case Call("and_kleene" | "and", (left, right)):
             yield from _predicates(left)
             yield from _predicates(right)
-        case Call("if_else", (Call("is_valid", (Field() as tested,)), Call("is_in", (Field() as field,)) as inner, Literal(None))):
+        case Call(
+            "if_else",
+            (Call("is_valid", (Field() as tested,)), Call("is_in", (Field() as field,)) as inner, Literal(None)),
+        ):
             if tested == field:
                 yield from _predicates(inner)
         case Call("is_in", (Field() as field,), {"value_set": list(values)}):
