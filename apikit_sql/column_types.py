@@ -140,8 +140,8 @@ def _read_struct(text: str, tokens: list[tuple[str, bool]], at: int, depth: int)
 
 def _refuse(text: str) -> NoReturn:
     message = (
-        f"{text!r} is not a column type. Types are BOOLEAN, INTEGER, BIGINT, HUGEINT, DOUBLE, VARCHAR, DATE, TIMESTAMP, "
-        "TIMESTAMPTZ, JSON, STRUCT(name TYPE, ...) and TYPE[]."
+        f"{text!r} is not a column type. Types are BOOLEAN, INTEGER, BIGINT, HUGEINT, DOUBLE, VARCHAR, DATE, "
+        "TIMESTAMP, TIMESTAMPTZ, JSON, STRUCT(name TYPE, ...) and TYPE[]."
     )
     raise ValueError(message)
 

@@ -78,7 +78,7 @@ class _Connection(BaseHTTPRequestHandler):
         """No line on stderr: it may be the terminal of a shell."""
 
 
-def respond(method: str, url: str, headers: Mapping[str, str]) -> Answer:  # noqa: PLR0911 - one case a route
+def respond(method: str, url: str, headers: Mapping[str, str]) -> Answer:
     """The answer to one request, the same whenever it is asked.
 
     `url` is absolute: links to other pages keep its scheme, host and port.

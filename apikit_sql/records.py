@@ -80,10 +80,10 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
     if body in {b"", b"null"}:
         return Envelope(record_path or "", is_single=False, records=())
     if not body.startswith(b"{"):
-        elements = msgspec.json.decode(body, type=tuple[Raw, ...] if body.startswith(b"[") else Raw)
-        if not isinstance(elements, tuple):
-            message = f"the body is {_kind(elements)}, not records"
+        if not body.startswith(b"["):
+            message = f"the body is {_kind(msgspec.json.decode(body, type=Raw))}, not records"
             raise DecodeError(message)
+        elements = msgspec.json.decode(body, type=tuple[Raw, ...])
         if record_path:
             message = f"there is no {record_path!r}: the body is a list. Say data_path := ''."
             raise DecodeError(message)

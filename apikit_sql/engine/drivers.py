@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from threading import Event
 
 import httpx
@@ -19,7 +19,7 @@ _ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
 Reply = httpx.Response | httpx.TransportError | DecodeError | None
 
 
-def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Iterator[Page]:
+def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Generator[Page]:
     """The pages, taken on this thread. Raises ScanInterrupted once `cancelled` is set."""
     try:
         step = next(steps, None)
@@ -29,18 +29,18 @@ def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Iterato
                 case Page():
                     yield step
                 case Sleep(seconds):
-                    if cancelled.wait(seconds):
-                        raise ScanInterrupted("the scan was interrupted")
+                    cancelled.wait(seconds)
                 case Send():
                     reply = _send(step, client)
             if cancelled.is_set():
-                raise ScanInterrupted("the scan was interrupted")
+                message = "the scan was interrupted"
+                raise ScanInterrupted(message)
             step = _advance(steps, reply)
     finally:
         steps.close()
 
 
-async def adrive(steps: Steps[None], client: httpx.AsyncClient) -> AsyncIterator[Page]:
+async def adrive(steps: Steps[None], client: httpx.AsyncClient) -> AsyncGenerator[Page]:
     """The pages, taken on this event loop; cancelling the task stops them."""
     try:
         step = next(steps, None)

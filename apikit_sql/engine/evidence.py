@@ -6,7 +6,7 @@ The order: a Link header, a next URL in the body, a cursor, then totals with pag
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from apikit_sql.connector.manifest import PaginationConfig
@@ -38,23 +38,16 @@ _CURSORS = {
     "continuation_token": "continuation_token", "continuationToken": "continuationToken", "scroll_id": "scroll_id",
 }  # fmt: skip
 _HAS_MORE = ("has_more", "hasMore", "has_next", "hasNext", "has_next_page", "hasNextPage", "more")
-_TOTAL = ("total", "total_count", "totalCount", "total_results", "totalResults", "total_items", "totalItems", "total_records",
-          "totalElements", "items", "count", "@odata.count")  # fmt: skip
+_TOTAL = (
+    "total", "total_count", "totalCount", "total_results", "totalResults", "total_items", "totalItems", "total_records",
+    "totalElements", "items", "count", "@odata.count",
+)  # fmt: skip
 _TOTAL_PAGES = ("total_pages", "totalPages", "pages", "page_count", "pageCount", "last_page", "lastPage", "num_pages")
 _TOTAL_HEADERS = ("x-total-count", "x-total", "total-count", "x-wp-total")
 _PAGE_PARAMS = ("page", "_page", "p", "page_number", "pageNumber", "page[number]", "pageno", "pg")
 _OFFSET_PARAMS = (
-    "offset",
-    "_offset",
-    "_start",
-    "start",
-    "skip",
-    "$skip",
-    "startAt",
-    "start_at",
-    "startIndex",
-    "page[offset]",
-)
+    "offset", "_offset", "_start", "start", "skip", "$skip", "startAt", "start_at", "startIndex", "page[offset]",
+)  # fmt: skip
 _USUAL_PAGE_SIZES = frozenset(
     {10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 80, 90, 100, 120, 150, 200, 250, 300, 500, 1000}
 )
@@ -81,14 +74,14 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
     more = _unfollowed(page)
     if more:
         message = (
-            f"the API says that there is more ({more}) than the {len(envelope.records)} records of the first page, but not how to "
-            "ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {strategy: ...}."
+            f"the API says that there is more ({more}) than the {len(envelope.records)} records of the first page, "
+            "but not how to ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {...}."
         )
         raise PaginationError(message)
     if len(envelope.records) in _USUAL_PAGE_SIZES:
         warnings.warn(
-            f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. If there are more, say "
-            "pagination := {strategy: ...}; if not, pagination := 'none'.",
+            f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. "
+            "If there are more, say pagination := {strategy: ...}; if not, pagination := 'none'.",
             ApikitWarning,
             stacklevel=2,
         )
@@ -99,11 +92,11 @@ def with_known_end(settings: PaginationConfig, page: Page) -> PaginationConfig:
     """`settings` of the strategy `page` with the body's own number of pages, where it tells one and none was set."""
     if settings.strategy != "page" or settings.total_pages_path or settings.total_path or settings.total_header:
         return settings
-    path, pages = _first_number(page.envelope, _TOTAL_PAGES)
-    return settings.model_copy(update={"total_pages_path": path}) if pages else settings
+    path, _ = _first_number(page.envelope, _TOTAL_PAGES)
+    return settings.model_copy(update={"total_pages_path": path}) if path else settings
 
 
-Found = tuple[str, dict[str, object], str]
+Found = tuple[str, Mapping[str, object], str]  # a strategy, its fields, and what told it
 
 
 def _by_link(page: Page) -> Found | None:
@@ -138,25 +131,25 @@ def _by_cursor(envelope: Envelope) -> Found | None:
 
 def _by_numbers(page: Page, request: PageRequest) -> Found | None:
     sent = {name for name, value in request.params if value.isdecimal()}
-    pages_path, pages = _first_number(page.envelope, _TOTAL_PAGES)
-    total_path, total = _first_total(page.envelope)
-    header = next((name for name in _TOTAL_HEADERS if page.headers.get(name, "").isdecimal()), None)
-    told = (
-        f"{pages_path} = {pages}"
-        if pages
-        else f"{total_path} = {total}"
-        if total
-        else f"the header {header}"
-        if header
-        else None
-    )
-    totals = {"total_pages_path": pages_path, "total_path": total_path, "total_header": header}
+    totals = _totals(page)
+    told = next((f"{path} = {value}" for path, value in totals.values() if path is not None), None)
+    fields = {field: path for field, (path, _) in totals.items()}
     for names, strategy, field in ((_PAGE_PARAMS, "page", "page_param"), (_OFFSET_PARAMS, "offset", "offset_param")):
         param = next((name for name in names if name in sent), None)
         if param and told:
             start = {"start_page": 0} if strategy == "page" and request.param(param) == "0" else {}
-            return strategy, {field: param, **totals, **start}, f"{told} and the parameter {param}"
+            return strategy, {field: param, **fields, **start}, f"{told} and the parameter {param}"
     return None
+
+
+def _totals(page: Page) -> dict[str, tuple[str | None, int | None]]:
+    """Where the page tells how many pages and records there are, and how many, by the setting that names the place."""
+    header = next((name for name in _TOTAL_HEADERS if page.headers.get(name, "").isdecimal()), None)
+    return {
+        "total_pages_path": _first_number(page.envelope, _TOTAL_PAGES),
+        "total_path": _first_total(page.envelope),
+        "total_header": (header, int(page.headers[header]) if header else None),
+    }
 
 
 def _unfollowed(page: Page) -> str:
@@ -168,11 +161,11 @@ def _unfollowed(page: Page) -> str:
     for path, value in _beside(envelope, ("next", "next_page", *_CURSORS)):
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             return f"{path} is set"
-    path, total = _first_total(envelope)
-    if total is not None and total > seen:
-        return f"{path} = {total}"
-    header = next((name for name in _TOTAL_HEADERS if page.headers.get(name, "").isdecimal()), None)
-    return f"{header}: {page.headers[header]}" if header and int(page.headers[header]) > seen else ""
+    totals = _totals(page)
+    for place, total in (totals["total_path"], totals["total_header"]):
+        if total is not None and total > seen:
+            return f"{place} = {total}"
+    return ""
 
 
 def _first_total(envelope: Envelope) -> tuple[str | None, int | None]:

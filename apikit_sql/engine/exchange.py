@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 
 import httpx
@@ -21,7 +21,7 @@ from apikit_sql.engine.evidence import find_pagination, with_known_end
 from apikit_sql.engine.pagination import PageRequest, Progress, first_request, next_request
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirected
-from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.request_log import LOGGER, RequestRecord
 from apikit_sql.engine.retry import new_attempts, retry_delay
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
 from apikit_sql.errors import AuthError, DecodeError, PaginationError, RateLimitError, RequestError
@@ -36,7 +36,7 @@ _AUTH_REFUSED, _TOO_MANY = 401, 429
 
 @dataclass(frozen=True)
 class Access:
-    """What a trip needs beside its plan: the credential, the limit it shares with others, and where requests are recorded."""
+    """What a trip needs beside its plan: its credential, the limit it shares, and where requests are recorded."""
 
     credential: Credential
     limiter: RateLimitState
@@ -57,7 +57,10 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
         seen.add(request)
         number += 1
         if number > settings.max_pages:
-            message = f"{_where(plan, request)} has more than max_pages = {settings.max_pages} pages. Say max_pages := a larger number, or pages := {settings.max_pages}."
+            message = (
+                f"{_where(plan, request)} has more than max_pages = {settings.max_pages} pages. "
+                f"Say max_pages := a larger number, or pages := {settings.max_pages}."
+            )
             raise PaginationError(message)
         page = (
             first if first is not None and number == 1 else (yield from _page(plan, settings, access, request, number))
@@ -84,7 +87,9 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
 def _settled(settings: PaginationConfig, page: Page, request: PageRequest) -> PaginationConfig:
     """`settings` with what only the first page tells."""
     if settings.strategy == "auto":
-        return find_pagination(settings, page, request).pagination
+        found = find_pagination(settings, page, request)
+        LOGGER.debug("%s pages by %s: %s", page.url, found.pagination.strategy, found.reason)
+        return found.pagination
     return with_known_end(settings, page)
 
 
@@ -163,16 +168,17 @@ def _signed(
     headers = _DEFAULT_HEADERS | {name.lower(): value for name, value in plan.headers}
     if request.body is not None:
         headers["content-type"] = "application/json"
-    unsigned: httpx.Request | None = httpx.Request(plan.method, url, headers=headers, content=request.body)
+    unsigned = httpx.Request(plan.method, url, headers=headers, content=request.body)
     for _ in range(MOST_REDIRECTS + 1):
         flow = (access.credential.auth if is_home(plan, unsigned.url) else httpx.Auth()).auth_flow(unsigned)
         signed: httpx.Request | None = next(flow)
         while signed is not None:
             response = yield from _sent(plan, access, signed, attempts.attempt_number)
             signed = _next_of(flow, response)
-        unsigned = redirected(plan, response)
-        if unsigned is None:
+        following = redirected(plan, response)
+        if following is None:
             return response
+        unsigned = following
     message = f"{_where(plan, request)} redirected more than {MOST_REDIRECTS} times."
     raise RequestError(message, status=response.status_code, url=redact_url(request.full_url))
 
@@ -201,9 +207,10 @@ def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
     return response
 
 
-def _next_of(flow: object, response: httpx.Response) -> httpx.Request | None:
+def _next_of(flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response) -> httpx.Request | None:
+    """The request that an auth flow wants sent after `response`, None where it is content."""
     try:
-        return flow.send(response)  # type: ignore[attr-defined,no-any-return]  # a generator, which httpx does not type
+        return flow.send(response)
     except StopIteration:
         return None
 

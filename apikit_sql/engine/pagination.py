@@ -123,7 +123,7 @@ def _follow(request: PageRequest, link: str | None) -> PageRequest | None:
 
 def _next_url(settings: PaginationConfig, page: Page) -> str | None:
     if settings.next_url_header and (url := page.headers.get(settings.next_url_header)):
-        return url
+        return str(url)
     found = page.envelope.at(settings.next_url_path) if settings.next_url_path else None
     if isinstance(found, dict):
         found = found.get("href")  # HAL and JSON:API may write a link as an object

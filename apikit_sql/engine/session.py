@@ -9,8 +9,8 @@ import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -80,21 +80,19 @@ class Session:
                 self._demo = DemoServer()
             return connector.model_copy(update={"base_url": self._demo.base_url})
 
-    def pages(self, plan: RequestPlan, cancelled: Event, first: Page | None = None) -> Iterator[Page]:
-        """The pages of `plan`, beginning with `first` if it is there already. Closing the iterator stops the requests."""
+    def pages(self, plan: RequestPlan, cancelled: Event, first: Page | None = None) -> Generator[Page]:
+        """The pages of `plan`, beginning with `first` if it is there already. Closing them stops the requests."""
         return read_ahead(drive(trip(plan, self._access(plan), first), self._client(plan), cancelled), cancelled)
 
-    def sample(self, plan: RequestPlan) -> Page | None:
+    def sample(self, plan: RequestPlan, cancelled: Event) -> Page | None:
         """The first page of `plan`, kept for the scan that follows; None where there is none."""
         with self._lock:
             kept = self._samples.get(plan)
         if kept is not None and self._clock() - kept[0] < _SAMPLE_LIFETIME:
             return kept[1]
-        pages = self.pages(plan, Event())
-        try:
+        pages = self.pages(plan, cancelled)
+        with self.running(cancelled), closing(pages):
             page = next(pages, None)
-        finally:
-            pages.close()  # type: ignore[attr-defined]  # a generator
         if page is not None:
             self._keep(plan, page)
         return page

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from threading import Event
 
 from apikit_sql.engine.steps import Page
@@ -17,7 +17,7 @@ LOOK_EVERY = 0.05
 FIRST_AHEAD = 3
 
 
-def read_ahead(pages: Iterator[Page], cancelled: Event) -> Iterator[Page]:
+def read_ahead(pages: Generator[Page], cancelled: Event) -> Generator[Page]:
     """The same pages, each fetched on a worker thread; from the third on, one ahead of the reader.
 
     The reader's wait ends when `cancelled` is set, with ScanInterrupted, even while a request is under way. Closing
@@ -61,7 +61,7 @@ def _await(ready: queue.SimpleQueue[Page | BaseException | None], cancelled: Eve
 
 
 def _work(
-    pages: Iterator[Page], wanted: queue.SimpleQueue[bool], ready: queue.SimpleQueue[Page | BaseException | None]
+    pages: Generator[Page], wanted: queue.SimpleQueue[bool], ready: queue.SimpleQueue[Page | BaseException | None]
 ) -> None:
     """Fetch a page for each True; stop at the end, at an error, or at False."""
     try:
@@ -73,4 +73,4 @@ def _work(
     except BaseException as error:  # noqa: BLE001 - the reader raises it
         ready.put(error)
     finally:
-        pages.close()  # type: ignore[attr-defined]  # a generator
+        pages.close()

@@ -113,14 +113,15 @@ _INSTEAD = "Give the token in Python, install(con, tokens={'https://...': 'env:N
 def query_params(option: str, values: Mapping[str, Any], sql_type: str) -> tuple[tuple[str, str], ...]:
     """`values` as query parameters: a list repeats its key, null omits it.
 
-    Times go out as RFC 3339 UTC, found by `sql_type`, DuckDB's type of the whole option. Raises CallError for an object.
+    Times go out as RFC 3339 UTC; which they are is told by `sql_type`, DuckDB's type of the whole option. Raises
+    CallError for an object.
     """
     times = _time_fields(sql_type)
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
         for element in value if isinstance(value, list) else [value]:
             if isinstance(element, dict | list):
-                message = f"apikit: {option}.{name} is an object; a parameter is a text, a number, a boolean or a list of these."
+                message = f"apikit: {option}.{name} is an object; say a text, a number, a boolean or a list of these."
                 raise CallError(message)
             if element is not None:
                 pairs.append((name, _param_text(element, is_time=name.lower() in times or "" in times)))

@@ -26,7 +26,7 @@ def ad_hoc_connector(base_url: str, tokens: Mapping[str, str]) -> Connector:
     """A connector for an API known by its base URL alone, with the token that `tokens` has for its origin."""
     parts = urlsplit(base_url)
     if "@" in parts.netloc:
-        message = "apikit: the base URL holds credentials. Give them in Python: install(con, tokens={'https://...': 'env:NAME'})."
+        message = "apikit: the base URL holds credentials. Give them in Python: install(con, tokens={...: 'env:NAME'})."
         raise CallError(message)
     token = tokens.get(f"{parts.scheme}://{parts.netloc}")
     auth = AuthConfig.model_validate({"type": "bearer", "token": token}) if token else AuthConfig()
@@ -53,8 +53,8 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
     if columns is None and fields_of(path):
         name = fields_of(path)[0]
         message = (
-            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}, or declare columns := {{...}} "
-            f"and write WHERE {name} = ..."
+            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}, "
+            f"or declare columns := {{...}} and write WHERE {name} = ..."
         )
         raise CallError(message)
     pagination = _pagination(call, stream, connector)
@@ -118,7 +118,7 @@ def _declared_columns(call: Call, stream: Stream) -> tuple[Column, ...] | None:
     if not call.columns:
         unknown = call.types.keys() - chosen.keys()
         if unknown:
-            message = f"apikit: types has {sorted(unknown)[0]!r}, which is no column of {call.path!r}."
+            message = f"apikit: types has {min(unknown)!r}, which is no column of {call.path!r}."
             raise CallError(message)
         chosen = {**chosen, **call.types}
     elif call.types:

@@ -55,16 +55,22 @@ def _trip(scan: ScanPlan, bounds: dict[str, str], keys: Sequence[KeyColumn], val
 def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:
     """The values that `key` is asked for, each once; none where it is not narrowed."""
     column = key.column.lower()
-    lists = [p.values for p in predicates if isinstance(p, OneOf) and p.column.lower() == column]
+    lists: list[tuple[Value, ...]] = [
+        p.values for p in predicates if isinstance(p, OneOf) and p.column.lower() == column
+    ]
     if key.required and not lists:
         lists = list(_closed_range([p for p in predicates if isinstance(p, Compared) and p.column.lower() == column]))
-    values = tuple(dict.fromkeys(min(lists, key=len))) if lists else ()
+    values = min((tuple(dict.fromkeys(values)) for values in lists), key=_length, default=())
     fits = all(exact_text(value, key.format) is not None for value in values) and (
         not key.values or all(exact_text(value, key.format) in key.values for value in values)
     )
     if key.required and not (values and fits):
         raise CallError(_required(scan, key, values))
     return values if fits else ()
+
+
+def _length(values: Sequence[Value]) -> int:
+    return len(values)
 
 
 def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
@@ -81,9 +87,9 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
 
 def _closed_range(bounds: Sequence[Compared]) -> Iterable[tuple[Value, ...]]:
     """Every integer between a lower and an upper bound, where there are both and few enough."""
-    whole = [b for b in bounds if isinstance(b.value, int) and not isinstance(b.value, bool)]
-    lower = [int(b.value) + (b.operator == ">") for b in whole if b.operator in {">", ">="}]  # type: ignore[arg-type]
-    upper = [int(b.value) - (b.operator == "<") for b in whole if b.operator in {"<", "<="}]  # type: ignore[arg-type]
+    whole = [(b.operator, b.value) for b in bounds if isinstance(b.value, int) and not isinstance(b.value, bool)]
+    lower = [value + (operator == ">") for operator, value in whole if operator in {">", ">="}]
+    upper = [value - (operator == "<") for operator, value in whole if operator in {"<", "<="}]
     if lower and upper and 0 <= min(upper) - max(lower) < LARGEST_RANGE:
         yield tuple(range(max(lower), min(upper) + 1))
 
@@ -100,18 +106,18 @@ def _bounds(keys: Iterable[KeyColumn], predicates: Sequence[Predicate]) -> Itera
                 ]
                 if texts:
                     tightest = max if operator in {">", ">="} else min
-                    yield key.param, tightest(texts, key=lambda found: found[0])[1]  # type: ignore[type-var]
+                    yield key.param, tightest(texts, key=lambda found: found[0])[1]
 
 
 def _implied(key: KeyColumn, operator: Operator, predicates: Sequence[Predicate]) -> Iterable[Value]:
-    """The bounds that `predicates` set to `key` in the direction of `operator`; only of kinds that sort as the API does."""
+    """The bounds that `predicates` set to `key` in the direction of `operator`; texts set none."""
     is_lower = operator in {">", ">="}
     for predicate in predicates:
         if predicate.column.lower() != key.column.lower():
             continue
         match predicate:
             case OneOf(values=values) if all(_is_ordered(value) for value in values):
-                yield (min if is_lower else max)(values)  # type: ignore[type-var]
+                yield (min if is_lower else max)(values)
             case Compared(operator=asked, value=value) if _is_ordered(value) and is_lower == (asked in {">", ">="}):
                 yield value
             case _:

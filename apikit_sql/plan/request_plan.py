@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from apikit_sql.column_types import Column
@@ -28,11 +28,11 @@ class RequestPlan:
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
     record_path: str | None = None
-    pagination: PaginationConfig = PaginationConfig()
+    pagination: PaginationConfig = field(default_factory=PaginationConfig)
     pages: int | None = None
-    auth: AuthConfig = AuthConfig()
-    retry: RetryConfig = RetryConfig()
-    rate_limit: RateLimitConfig = RateLimitConfig()
+    auth: AuthConfig = field(default_factory=AuthConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    rate_limit: RateLimitConfig = field(default_factory=RateLimitConfig)
     allowed_origins: tuple[str, ...] = ()
     timeout: float = 30  # seconds, for one request
     max_wait: float = 60  # seconds, for a limit of the API

@@ -15,7 +15,7 @@ from apikit_sql.column_types import Column
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import DecodeError
 from apikit_sql.plan.request_plan import Trip
-from apikit_sql.scan.decode import as_declared, build, decode_page, Reading
+from apikit_sql.scan.decode import Reading, as_declared, build, decode_page
 from apikit_sql.scan.schema import arrow_schema
 
 

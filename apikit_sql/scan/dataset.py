@@ -6,9 +6,10 @@ bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
 from threading import Event
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -28,16 +29,26 @@ from apikit_sql.scan.schema import arrow_schema, infer_columns
 _LONGEST_TEXT = 2_000  # characters of an error that DuckDB is handed
 
 
+@dataclass(frozen=True)
+class Source:
+    """What a table is read from: its plan, its columns, and the session that sends the requests."""
+
+    plan: ScanPlan
+    columns: tuple[Column, ...]
+    session: Session
+
+
 class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
     """One call of apikit() as a table. Its members that would reach into pyarrow's own datasets are refused."""
 
-    def __init__(self, plan: ScanPlan, session: Session, interrupted: Callable[[], Event]) -> None:
-        """The table of `plan`. Where columns were not declared, the first page is fetched to infer them."""
-        self._plan = plan
-        self._session = session
-        self._interrupted = interrupted
-        self._columns = columns_of(plan, session)
-        self._schema = arrow_schema(self._columns)
+    def __init__(self, plan: ScanPlan, session: Session, new_scan: Callable[[], Event]) -> None:
+        """The table of `plan`. Where columns were not declared, the first page is fetched to infer them.
+
+        `new_scan` gives the event that interrupts a scan, or the bind itself.
+        """
+        self._source = Source(plan, columns_of(plan, session, new_scan()), session)
+        self._new_scan = new_scan
+        self._schema = arrow_schema(self._source.columns)
         self.on_scan: Callable[[], None] = lambda: None
 
     @property
@@ -48,13 +59,13 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
     def scanner(
         self,
         columns: list[str] | None = None,
-        filter: pc.Expression | None = None,
-        **_: object,  # noqa: A002 - pyarrow's
+        filter: pc.Expression | None = None,  # noqa: A002 - pyarrow's name
+        **_: object,
     ) -> ApiScan:
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
         names = self._schema.names if columns is None else columns
-        return ApiScan(self._plan, self._columns, names, filter, self._session, self._interrupted())
+        return ApiScan(self._source, names, filter, self._new_scan())
 
     def _refused(self, *_: object, **__: object) -> NoReturn:
         message = "this table is read by DuckDB only: SELECT from it"
@@ -70,63 +81,53 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
 class ApiScan:
     """One execution of a plan; its pages are fetched as DuckDB reads."""
 
-    def __init__(  # noqa: PLR0913 - the parts of one scan
-        self,
-        plan: ScanPlan,
-        columns: Sequence[Column],
-        names: Sequence[str],
-        condition: pc.Expression | None,
-        session: Session,
-        cancelled: Event,
-    ) -> None:
-        """A scan of the columns `names`. Raises CallError where a required key column has no value."""
-        by_name = {column.name: column for column in columns}
-        self._output = [by_name[name] for name in names]
-        self._condition = condition
-        self._session = session
-        self._cancelled = cancelled
+    def __init__(self, source: Source, names: Sequence[str], condition: pc.Expression | None, cancelled: Event) -> None:
+        """A scan of the columns `names`, holding only rows where `condition` is true."""
+        by_name = {column.name: column for column in source.columns}
         read = read_columns(condition)
-        self._columns = [c for c in columns if read is None or c.name in read or c in self._output]
-        self._all = columns
-        predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
-        self._trips = _guarded(session, lambda: push_down(plan, predicates))
+        self._source = source
+        self._output = [by_name[name] for name in names]
+        self._columns = [c for c in source.columns if read is None or c.name in read or c.name in names]
+        self._condition = condition
+        self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
+        self._cancelled = cancelled
 
     def to_reader(self) -> pa.RecordBatchReader:
         """The batches, filtered and projected. Closing the reader stops the requests."""
         return pa.RecordBatchReader.from_batches(arrow_schema(self._output), self._read())
 
-    def _read(self) -> Iterator[pa.RecordBatch]:
-        rows = self._rows()
+    def _read(self) -> Generator[pa.RecordBatch]:
+        session, rows = self._source.session, self._rows()
         try:
-            with self._session.running(self._cancelled):
-                while (batch := _guarded(self._session, lambda: next(rows, None))) is not None:
+            with session.running(self._cancelled):
+                while (batch := _next_batch(session, rows)) is not None:
                     yield batch
         finally:
             rows.close()
 
-    def _rows(self) -> Any:  # noqa: ANN401 - a generator, which is closed
-        several = len(self._trips) > 1
-        for trip in self._trips:
+    def _rows(self) -> Generator[pa.RecordBatch]:
+        session, trips = self._source.session, push_down(self._source.plan, self._predicates)
+        for trip in trips:
             condition, columns = self._condition, self._columns
-            own = key_condition(trip, self._all) if several else None
+            own = key_condition(trip, self._source.columns) if len(trips) > 1 else None
             if own is not None:
                 condition = own if condition is None else condition & own
-                names = {name.lower() for name, _ in trip.keys}
-                columns = [c for c in self._all if c in columns or c.name.lower() in names]
-            pages = self._session.pages(trip.request, self._cancelled, self._session.take_sample(trip.request))
+                keys = {name.lower() for name, _ in trip.keys}
+                columns = [c for c in self._source.columns if c in columns or c.name.lower() in keys]
+            pages = session.pages(trip.request, self._cancelled, session.take_sample(trip.request))
             try:
                 yield from batches(trip, pages, columns, self._output, condition)
             finally:
-                pages.close()  # type: ignore[attr-defined]  # a generator
+                pages.close()
 
 
-def columns_of(plan: ScanPlan, session: Session) -> tuple[Column, ...]:
+def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Column, ...]:
     """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
     if plan.columns is not None:
         return plan.columns
     known = session.inferred.get(plan)
     if known is None:
-        page = session.sample(plan.request)
+        page = session.sample(plan.request, cancelled)
         known = infer_columns(plan, [] if page is None else read_records(page))
         session.inferred[plan] = known
     return known
@@ -143,20 +144,20 @@ def _can_push(columns: dict[str, Column], predicate: Predicate) -> bool:
     return isinstance(kind, Scalar) and kind != JSON
 
 
-def _guarded(session: Session, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` returns
-    """What `work` returns. An error of ours is kept on the session and raised again as its text alone.
+def _next_batch(session: Session, rows: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    """The next of `rows`, None at the end. An error of ours stays on the session and is raised again as its text alone.
 
-    DuckDB shows the whole chain of a stream's error, with file names and source lines: a new error, raised outside
-    the except block, has neither cause nor context.
+    DuckDB shows the whole chain of a stream's error, with file names and source lines: a new error, raised outside the
+    except block, has neither cause nor context, and the line break keeps its first line apart from what pyarrow adds.
     """
     try:
-        return work()
+        return next(rows, None)
     except ApikitError as error:
         session.errors.append(error)
-        kind, text = type(error), safe_text(error)
+        kind, text = type(error), safe_text(error) + "\n"
     raise kind(text)
 
 
 def safe_text(error: ApikitError) -> str:
     """The message as DuckDB can carry it: NUL would end it, and it is kept short."""
-    return str(error).replace("\0", "")[:_LONGEST_TEXT]
+    return str(error).replace("\0", "").rstrip()[:_LONGEST_TEXT]

@@ -1,8 +1,8 @@
 """A page's records -> a batch of exactly the wanted columns: the gate between strangers' JSON and DuckDB.
 
-Neither pyarrow nor DuckDB checks what a batch holds: a text where an integer was declared is garbage, columns in another
-order crash the process. So every array is built from values checked here, one by one, and a value that does not fit its
-column is SchemaDriftError, never rounded or dropped.
+Neither pyarrow nor DuckDB checks what a batch holds: a text where an integer was declared is garbage, columns in
+another order crash the process. So every array is built from values checked here, one by one, and a value that does not
+fit its column is SchemaDriftError, never rounded or dropped.
 
 Arrays are in storage types (JSON as text, HUGEINT as 16 bytes) until the filter has been applied; `as_declared` then
 gives them their own.
@@ -117,13 +117,30 @@ def _drift(page: Page, column: Column, records: list[Any], keys: Mapping[str, ob
             build(list(_values([record], column, keys)), column.type, reading)
         except (Misfit, pa.ArrowException, OverflowError, UnicodeEncodeError):
             shown = _shown(record, column)
-            wider = "VARCHAR" if column.declared and column.type == Scalar("JSON") else "JSON"
-            option = "columns" if column.declared else "types"
             return (
                 f"{page.url}, page {page.number}, record {number}: {column.name} = {shown} does not fit {column.type}. "
-                f"Say {option} := {{'{column.name}': '{wider}'}}."
+                f"Say types := {{'{column.name}': '{_wider(record, column)}'}}, or the same where columns are declared."
             )
     return f"{page.url}, page {page.number}: {column.name} does not fit {column.type}."
+
+
+def _wider(record: Any, column: Column) -> str:  # noqa: ANN401 - any JSON value
+    """A type that holds the value of `record` and those that fitted the column before."""
+    try:
+        value = _at(record, column.path)
+    except Misfit:
+        return "JSON"
+    match column.type, value:
+        case (Scalar("INTEGER"), int()) if not isinstance(value, bool) and abs(value) < 2**63:
+            return "BIGINT"
+        case (Scalar("INTEGER" | "BIGINT"), int()) if not isinstance(value, bool):
+            return "HUGEINT"
+        case (Scalar("INTEGER" | "BIGINT"), float()):
+            return "DOUBLE"
+        case (Scalar(), str() | int() | float()):
+            return "VARCHAR"
+        case _:
+            return "JSON"
 
 
 def _shown(record: Any, column: Column) -> str:  # noqa: ANN401 - any JSON value
@@ -172,9 +189,8 @@ def _boolean(value: Any, reading: Reading) -> bool:  # noqa: ANN401 - any JSON v
 
 def _integer(bits: int) -> Callable[[Any, Reading], int]:
     def read(value: Any, reading: Reading) -> int:  # noqa: ANN401 - any JSON value
-        if type(value) is float and value.is_integer() and abs(value) <= EXACT_IN_DOUBLE:
-            value = int(value)
-        elif type(value) is str and reading.declared and _INTEGER.fullmatch(value):
+        is_whole = type(value) is float and value.is_integer() and abs(value) <= EXACT_IN_DOUBLE
+        if is_whole or (type(value) is str and reading.declared and _INTEGER.fullmatch(value)):
             value = int(value)
         if type(value) is not int or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
             raise Misfit
@@ -209,13 +225,13 @@ def _json(value: Any, _: Reading) -> str:  # noqa: ANN401 - any JSON value
     return _encode(value).decode()
 
 
-def _date(value: Any, _: Reading) -> dt.date:  # noqa: ANN401 - any JSON value
+def _date(value: Any, _: Reading) -> Any:  # noqa: ANN401 - any JSON value
     if type(value) is not str or not _DATE.fullmatch(value):
         raise Misfit
     return _real(dt.date.fromisoformat, value)
 
 
-def _timestamp(value: Any, reading: Reading) -> dt.datetime:  # noqa: ANN401 - any JSON value
+def _timestamp(value: Any, reading: Reading) -> Any:  # noqa: ANN401 - any JSON value
     if reading.format:
         return _since_epoch(value, reading.format).replace(tzinfo=None)
     match = _NAIVE.fullmatch(value) if type(value) is str else None
@@ -224,7 +240,7 @@ def _timestamp(value: Any, reading: Reading) -> dt.datetime:  # noqa: ANN401 - a
     return _real(dt.datetime.fromisoformat, f"{match[1]}T{match[2] or '00:00:00'}{match[3] or ''}")
 
 
-def _timestamptz(value: Any, reading: Reading) -> dt.datetime:  # noqa: ANN401 - any JSON value
+def _timestamptz(value: Any, reading: Reading) -> Any:  # noqa: ANN401 - any JSON value
     if reading.format:
         return _since_epoch(value, reading.format)
     match = _ZONED.fullmatch(value) if type(value) is str else None
@@ -235,7 +251,7 @@ def _timestamptz(value: Any, reading: Reading) -> dt.datetime:  # noqa: ANN401 -
     )
 
 
-def _since_epoch(value: Any, time_format: TimeFormat) -> dt.datetime:  # noqa: ANN401 - any JSON value
+def _since_epoch(value: Any, time_format: TimeFormat) -> Any:  # noqa: ANN401 - any JSON value
     if type(value) is str and _NUMBER.fullmatch(value):
         value = int(value) if _INTEGER.fullmatch(value) else float(value)
     if type(value) not in {int, float}:

@@ -155,8 +155,8 @@ def _predicates(node: Node) -> Iterable[Predicate]:
         case Call("or_kleene" | "or"):
             alternatives = list(_alternatives(node))
             fields = {field for field, _ in alternatives}
-            if len(fields) == 1 and (field := fields.pop()) is not None:
-                yield from _one_of(field, [value for _, value in alternatives])
+            if len(fields) == 1 and (alike := fields.pop()) is not None:
+                yield from _one_of(alike, [value for _, value in alternatives])
         case Call("equal", (Field() as field, Literal(value)) | (Literal(value), Field() as field)):
             yield from _one_of(field, [value])
         case Call(function, (Field() as field, Literal(value))) if function in _BOUNDS and _is_plain(value):

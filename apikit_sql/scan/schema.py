@@ -112,7 +112,8 @@ def _with_types(plan: ScanPlan, columns: tuple[Column, ...]) -> tuple[Column, ..
     unknown = overrides.keys() - {column.name.lower() for column in columns}
     if unknown:
         names = ", ".join(column.name for column in columns)
-        message = f"{plan.request.connector}: types has {min(unknown)!r}, which is no column of {plan.request.path} ({names})."
+        where = f"{plan.request.connector} {plan.request.path}"
+        message = f"{where}: types has {min(unknown)!r}, which is none of its columns ({names})."
         raise CallError(message)
     return tuple(
         Column(c.name, chosen.type, c.path, declared=True, format=chosen.format)
@@ -143,9 +144,9 @@ def infer_type(values: Iterable[Any], depth: int = 0) -> ColumnType:
 
 def _integers(values: list[int]) -> ColumnType:
     low, high = min(values), max(values)
-    if -(2**63) <= low and high < 2**63:
+    if low >= -(2**63) and high < 2**63:
         return Scalar("BIGINT")
-    return Scalar("HUGEINT") if -(2**127) < low and high < 2**127 else JSON
+    return Scalar("HUGEINT") if low > -(2**127) and high < 2**127 else JSON
 
 
 def _texts(values: list[str]) -> ColumnType:

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Event
+from types import FrameType
 
 import duckdb
 import pyarrow as pa
@@ -69,17 +70,20 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     A cursor of a database file needs its own `install(cursor)`. Installing again is harmless; without options it keeps
     those that the database has. Nothing is written into a database file.
 
-    `tokens` gives base URLs a bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `ad_hoc=False` allows named
-    connectors only; `connectors` are the names that may be used, or paths of manifest files; with DuckDB's
-    `enable_external_access = false` nothing is sent unless `allow_network` is True; `max_wait` is the longest wait for an
-    API's limit, in seconds. Raises ConfigError for a manifest or a token that is wrong.
+    `tokens` gives origins a bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `ad_hoc=False` allows
+    named connectors only; `connectors` are the names that may be used, or paths of manifest files; with DuckDB's
+    `enable_external_access = false` nothing is sent unless `allow_network` is True; `max_wait` is the longest wait for
+    an API's limit, in seconds. Raises ConfigError for a manifest or an origin that is wrong.
     """
-    permissions = _permissions(tokens, ad_hoc, connectors, allow_network, max_wait, session)
+    known = session or default_session()
+    permissions = Permissions(
+        known, _origins(tokens or {}), ad_hoc, _allowed(known, connectors), allow_network, max_wait
+    )
     with _LOCK:
         database = database_of(con)
         if database is None:
-            database = _register(con, permissions or Permissions(default_session()))
-        elif permissions is not None:
+            database = _register(con, permissions)
+        elif permissions != Permissions(default_session()):
             database.permissions = permissions
         database.sources.join(con)
     prepare(con)
@@ -93,17 +97,17 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
 def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
     """What the connections of `con`'s database share, None where nothing was installed."""
     try:
-        row = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchone()
+        rows = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchall()
     except duckdb.CatalogException:
         return None
-    return None if row is None else _DATABASES[row[0]]
+    return _DATABASES[rows[0][0]]
 
 
 def _register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Database:
     key, database = uuid.uuid4().hex, Database(permissions)
 
     def bind(calls: pa.Array) -> pa.Array:
-        caller = sys._getframe(1)  # noqa: SLF001 - taken at the entry: the frame that called DuckDB, where 1.x looks names up
+        caller = sys._getframe(1)  # noqa: SLF001 - at the entry it is the frame that called DuckDB; 1.x looks there
         texts = []
         for call in calls.to_pylist():
             options = json.loads(call)
@@ -113,13 +117,15 @@ def _register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Datab
                 texts.append(_source_text(database, options, caller))
         return pa.array(texts, pa.string())
 
-    con.create_function(BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR", type="arrow", side_effects=False)
+    con.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
+        BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR", type="arrow", side_effects=False
+    )
     _KEPT_FUNCTIONS.append(bind)
     _DATABASES[key] = database
     return database
 
 
-def _source_text(database: Database, options: dict[str, object], caller: object) -> str:
+def _source_text(database: Database, options: Mapping[str, object], caller: FrameType) -> str:
     """The SQL text that reads one call's rows. An error of ours leaves as its text alone, and stays on the session."""
     assert options["function"] == APIKIT.name  # noqa: S101 - only our own macros call
     bound = Bound(json.dumps(options["arguments"]), bool(options["external_access"]))
@@ -130,28 +136,17 @@ def _source_text(database: Database, options: dict[str, object], caller: object)
         permissions.session.errors.append(error)
         kind, text = type(error), safe_text(error)
     else:
-        return database.sources.text_for(dataset, caller)  # type: ignore[arg-type]  # a frame
+        return database.sources.text_for(dataset, caller)
     raise kind(text)
 
 
-def _permissions(  # noqa: PLR0913 - the options of install
-    tokens: Mapping[str, str] | None,
-    ad_hoc: bool,  # noqa: FBT001
-    connectors: Iterable[str | Path] | None,
-    allow_network: bool | None,  # noqa: FBT001
-    max_wait: float,
-    session: Session | None,
-) -> Permissions | None:
-    """The options given, None where all are left at their defaults."""
-    if not tokens and ad_hoc and connectors is None and allow_network is None and max_wait == 60 and session is None:  # noqa: PLR2004
+def _allowed(session: Session, connectors: Iterable[str | Path] | None) -> frozenset[str] | None:
+    """The names that SQL may use, the manifests among `connectors` read; None for every name."""
+    if connectors is None:
         return None
-    session = session or default_session()
-    names = None
-    if connectors is not None:
-        names = frozenset(
-            session.connectors.add_file(Path(each)) if str(each).endswith(".toml") else str(each) for each in connectors
-        )
-    return Permissions(session, _origins(tokens or {}), ad_hoc, names, allow_network, max_wait)
+    return frozenset(
+        session.connectors.add_file(Path(each)) if str(each).endswith(".toml") else str(each) for each in connectors
+    )
 
 
 def _origins(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
@@ -165,5 +160,5 @@ def _origins(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
 
 def _is_in_memory(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the connection's own catalog is in memory, so that a macro there is never stored."""
-    row = con.execute("SELECT path IS NULL FROM duckdb_databases() WHERE database_name = current_catalog()").fetchone()
-    return row is not None and bool(row[0])
+    paths = con.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_catalog()").fetchall()
+    return paths == [(None,)]

@@ -21,7 +21,8 @@ from apikit_sql.scan.dataset import ApiDataset
 
 #: Whether a relation's SQL text can be read by other statements.
 HAS_READABLE_RELATIONS = int(duckdb.__version__.split(".", 1)[0]) >= 2  # noqa: PLR2004 - DuckDB 2.0
-_RECENT = 16  # calls that a thread may bind before the first of them is forgotten; a statement's names are read as it is bound
+#: How many calls a thread may bind before the first is forgotten. A statement reads its names while it is bound.
+_RECENT = 16
 
 
 class Sources:
@@ -104,7 +105,7 @@ def _in_globals(dataset: ApiDataset, caller: FrameType) -> _Name:
     """A random name among the globals of `caller`, where DuckDB looks for Python variables."""
     name, variables = f"__apikit_{uuid.uuid4().hex}", caller.f_globals
     variables[name] = dataset
-    return _Name(f'SELECT * FROM "{name}"', lambda: variables.pop(name, None))
+    return _Name(f'FROM "{name}"', lambda: variables.pop(name, None))
 
 
 def _forget_all(reference: weakref.ref[Sources]) -> None:

@@ -37,11 +37,11 @@ class Bound(NamedTuple):
     external_access: bool
 
 
-def apikit_dataset(bound: Bound, permissions: Permissions, interrupted: Callable[[], Event]) -> ApiDataset:
+def apikit_dataset(bound: Bound, permissions: Permissions, new_scan: Callable[[], Event]) -> ApiDataset:
     """The table of one `apikit(...)`. Raises CallError for what may not be reached."""
     call = read_call(bound.arguments)
     connector = _permitted(call.connector, bound, permissions)
-    return ApiDataset(plan_call(call, connector, permissions.max_wait), permissions.session, interrupted)
+    return ApiDataset(plan_call(call, connector, permissions.max_wait), permissions.session, new_scan)
 
 
 def _permitted(name: str, bound: Bound, permissions: Permissions) -> Connector:
@@ -55,6 +55,7 @@ def _permitted(name: str, bound: Bound, permissions: Permissions) -> Connector:
             raise CallError(message)
         return ad_hoc_connector(name, dict(permissions.tokens))
     if permissions.connectors is not None and name not in permissions.connectors:
-        message = f"apikit: the connector {name!r} may not be used here; allowed: {', '.join(sorted(permissions.connectors))}."
+        allowed = ", ".join(sorted(permissions.connectors))
+        message = f"apikit: the connector {name!r} may not be used here; allowed: {allowed}."
         raise CallError(message)
     return permissions.session.connector(name)

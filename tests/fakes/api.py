@@ -3,7 +3,9 @@
 It is a handler for httpx.MockTransport, so it serves sync and async clients without a socket, and it keeps what it saw.
 """
 
+import datetime as dt
 import json
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ Paging = Literal["none", "offset", "page", "clamped_page", "cursor", "record_cur
 Operator = Literal["=", ">", ">=", "<", "<="]
 Answer = httpx.Response | Callable[[httpx.Request], httpx.Response]
 
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:")
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: bool(a == b),
     ">": lambda a, b: bool(a > b),
@@ -32,7 +35,10 @@ _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
 
 @dataclass(frozen=True)
 class Table:
-    """Records served page by page. `filters` say which parameter compares which field; the value is read as JSON."""
+    """Records served page by page. `filters` say which parameter compares which field, a dotted path inside objects.
+
+    The value is read as JSON; times are compared as moments, however they are written.
+    """
 
     records: list[dict[str, Any]]
     paging: Paging = "none"
@@ -43,9 +49,7 @@ class Table:
         found = self.records
         for param, (name, operator) in self.filters.items():
             for text in params.get_list(param):
-                found = [
-                    r for r in found if r.get(name) is not None and _HOLDS[operator](r[name], _like(r[name], text))
-                ]
+                found = [r for r in found if _passes(_at(r, name), operator, text)]
         return found
 
     def answer(self, request: httpx.Request) -> httpx.Response:
@@ -89,11 +93,21 @@ class Table:
                 return httpx.Response(200, json=part, headers=headers)
 
 
-def _like(value: Any, text: str) -> Any:
-    """`text` of a parameter as the kind of value that the field holds."""
-    if isinstance(value, str):
-        return text
-    return json.loads(text)
+def _at(record: Any, path: str) -> Any:
+    for step in path.split("."):
+        record = record.get(step) if isinstance(record, dict) else None
+    return record
+
+
+def _passes(value: Any, operator: Operator, text: str) -> bool:
+    """Whether a field's value, None where there is none, compares so to the `text` of a parameter."""
+    if value is None:
+        return False
+    if not isinstance(value, str):
+        return _HOLDS[operator](value, json.loads(text))
+    if _TIME.match(value) and _TIME.match(text):
+        return _HOLDS[operator](dt.datetime.fromisoformat(value), dt.datetime.fromisoformat(text))
+    return _HOLDS[operator](value, text)
 
 
 class FakeApi:
