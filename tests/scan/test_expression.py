@@ -62,10 +62,10 @@ class RecordingDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
 def pushed(where: str, before: str = "") -> tuple[pc.Expression | None, tuple[Predicate, ...]]:
     """The filter that DuckDB pushes for WHERE `where`, and the predicates read from it."""
     dataset = RecordingDataset(TABLE)
-    con = duckdb.connect()
-    con.register("t", dataset)
-    con.execute(before)
-    con.execute(f"SELECT i FROM t WHERE {where}").fetchall()
+    with duckdb.connect() as con:
+        con.register("t", dataset)
+        con.execute(before)
+        con.execute(f"SELECT i FROM t WHERE {where}").fetchall()
     assert len(dataset.filters) == 1
     return dataset.filters[0], read_predicates(dataset.filters[0])
 
@@ -130,14 +130,14 @@ SOMETIMES: list[tuple[str, list[Predicate]]] = [
     ("n.f IN (1, 7, 9)", [OneOf("n.f", (1, 7, 9))]),
     ("i + 1 = 2", [OneOf("i", (1,))]),
     ("i = 1 OR i = 7", [OneOf("i", (1, 7))]),
-    ("i IN getvariable('some')", [OneOf("i", (1, 7))]),
-    ("i = ANY(getvariable('some'))", [OneOf("i", (1, 7))]),
-    ("i IN getvariable('some_and_null')", [OneOf("i", (1, 7))]),
-    ("i = ANY(getvariable('some_and_null'))", [OneOf("i", (1, 7))]),
+    ("i IN getvariable('chosen')", [OneOf("i", (1, 7))]),
+    ("i = ANY(getvariable('chosen'))", [OneOf("i", (1, 7))]),
+    ("i IN getvariable('chosen_and_null')", [OneOf("i", (1, 7))]),
+    ("i = ANY(getvariable('chosen_and_null'))", [OneOf("i", (1, 7))]),
     ("i = 1 AND (s = 'a' OR x = 1.5)", [OneOf("i", (1,))]),
 ]
 
-VARIABLES = "SET VARIABLE some = [1, 7]; SET VARIABLE some_and_null = [1, 7, NULL]"
+VARIABLES = "SET VARIABLE chosen = [1, 7]; SET VARIABLE chosen_and_null = [1, 7, NULL]"
 
 NEVER = [
     "i <> 1",

@@ -18,14 +18,15 @@ Con = duckdb.DuckDBPyConnection
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
 ITEMS = [{"id": n, "name": f"item {n}", "kind": "odd" if n % 2 else "even"} for n in range(25)]
-PARTS = [{"item": n % 5, "part": f"part {n}"} for n in range(12)]
+PARTS = [{"item": n % 5, "part": f"part {n}"} for n in range(11)]
 SOURCE = "apikit('https://api.test', '/items')"
+IS_2 = int(duckdb.__version__.partition(".")[0]) >= 2
 OTHER = "apikit('https://api.test', '/parts')"
 
 
 @pytest.fixture
 def api() -> FakeApi:
-    """25 items in three pages behind Link headers, and 12 parts in one."""
+    """25 items in three pages behind Link headers, and 11 parts in one."""
     return FakeApi(
         {
             "/items": Table(ITEMS, paging="link", filters={"kind": ("kind", "=")}),
@@ -66,7 +67,8 @@ class TestQueries:
 
         assert found == [(25, 24)]
 
-    @pytest.mark.parametrize("materialized", ["MATERIALIZED", "NOT MATERIALIZED"])
+    # DuckDB before 2.0 crashes where any pyarrow dataset stands in a CTE that is NOT MATERIALIZED and used twice
+    @pytest.mark.parametrize("materialized", ["", "MATERIALIZED", *(["NOT MATERIALIZED"] if IS_2 else [])])
     def test_a_common_table_expression_joins_itself(self, rows: Rows, materialized: str) -> None:
         found = rows(
             f"WITH c AS {materialized} (FROM {SOURCE}) SELECT count(*) FROM c a JOIN c b ON a.id = b.id WHERE a.id < 7"
@@ -77,7 +79,7 @@ class TestQueries:
     def test_union_all_reads_one_api_after_the_other(self, rows: Rows) -> None:
         found = rows(f"SELECT id FROM {SOURCE} UNION ALL SELECT item FROM {OTHER}")
 
-        assert sorted(n for (n,) in found) == sorted([*range(25), *(n % 5 for n in range(12))])
+        assert sorted(n for (n,) in found) == sorted([*range(25), *(n % 5 for n in range(11))])
 
     def test_forty_tables_stand_in_one_statement(self, rows: Rows) -> None:
         # given more tables than a thread's names are remembered for
@@ -85,12 +87,12 @@ class TestQueries:
 
         found = rows(f"SELECT n, count(*) FROM ({' UNION ALL '.join(tables)}) GROUP BY n ORDER BY n")
 
-        assert found == [(n, 12) for n in range(40)]
+        assert found == [(n, 11) for n in range(40)]
 
     def test_twenty_tables_join_in_one_statement(self, rows: Rows) -> None:
         joined = " JOIN ".join(f"{OTHER} t{n}" + (" USING (part)" if n else "") for n in range(20))
 
-        assert rows(f"SELECT count(*) FROM {joined}") == [(12,)]
+        assert rows(f"SELECT count(*) FROM {joined}") == [(11,)]
 
     def test_a_subquery_in_where_reads_an_api(self, rows: Rows) -> None:
         assert rows(f"SELECT id FROM {SOURCE} WHERE id IN (SELECT item FROM {OTHER}) ORDER BY 1") == [
@@ -187,7 +189,7 @@ class TestViews:
     def test_a_macro_passes_its_argument_to_apikit(self, rows: Rows) -> None:
         rows("CREATE MACRO things(path) AS TABLE FROM apikit('https://api.test', path)")
 
-        assert rows("SELECT count(*) FROM things('/parts')") == [(12,)]
+        assert rows("SELECT count(*) FROM things('/parts')") == [(11,)]
         assert rows("SELECT count(*) FROM things('/items')") == [(25,)]
 
 
@@ -202,8 +204,8 @@ class TestPreparedStatements:
         for n in range(20):
             rows(f"PREPARE q{n} AS SELECT count(*) + {n} FROM apikit('https://api.test', '/parts', params := {{n: {n}}})")
 
-        assert [rows(f"EXECUTE q{n}") for n in range(20)] == [[(12 + n,)] for n in range(20)]
-        assert [rows(f"EXECUTE q{n}") for n in range(20)] == [[(12 + n,)] for n in range(20)]
+        assert [rows(f"EXECUTE q{n}") for n in range(20)] == [[(11 + n,)] for n in range(20)]
+        assert [rows(f"EXECUTE q{n}") for n in range(20)] == [[(11 + n,)] for n in range(20)]
 
     def test_a_prepared_statement_inside_a_transaction_is_executed_twice(self, rows: Rows) -> None:
         rows(f"PREPARE q AS SELECT sum(id) FROM {SOURCE}")
@@ -311,7 +313,7 @@ class TestRelations:
     def test_relations_join(self, con: Con) -> None:
         items, parts = con.sql(f"FROM {SOURCE}").set_alias("i"), con.sql(f"FROM {OTHER}").set_alias("p")
 
-        assert items.join(parts, "i.id = p.item").aggregate("count(*)").fetchall() == [(12,)]
+        assert items.join(parts, "i.id = p.item").aggregate("count(*)").fetchall() == [(11,)]
 
     def test_a_relation_becomes_a_table(self, con: Con, rows: Rows) -> None:
         con.sql(f"FROM {SOURCE}").create("t")
@@ -337,7 +339,7 @@ class TestRelations:
     def test_several_statements_run_in_one_execute(self, con: Con) -> None:
         sql = f"CREATE TABLE a AS FROM {SOURCE}; CREATE TABLE b AS FROM {OTHER}; SELECT count(*) FROM a, b"
 
-        assert con.execute(sql).fetchall() == [(300,)]
+        assert con.execute(sql).fetchall() == [(275,)]
 
     def test_rows_are_fetched_one_by_one_while_another_cursor_reads(self, con: Con) -> None:
         first, second = con.cursor(), con.cursor()
@@ -452,8 +454,8 @@ class TestParams:
             rows("FROM apikit('https://api.test', '/items', params := 'kind=odd')")
 
     def test_an_object_as_a_parameter_is_refused_by_name(self, rows: Rows, api: FakeApi) -> None:
-        with pytest.raises(duckdb.InvalidInputException, match=r"params\.where is an object"):
-            rows("FROM apikit('https://api.test', '/items', params := {where: {a: 1}})")
+        with pytest.raises(duckdb.InvalidInputException, match=r"params\.place is an object"):
+            rows("FROM apikit('https://api.test', '/items', params := {place: {a: 1}})")
 
         assert api.seen == []
 
@@ -597,10 +599,10 @@ class TestColumns:
             assert rows(f"SELECT max(id) FROM apikit('https://api.test', '/items', columns := {columns})") == [(24,)]
 
     def test_a_declared_time_may_be_told_in_seconds(self, rows: Rows, api: FakeApi) -> None:
-        api.routes["/times"] = Table([{"at": 0}, {"at": 86_400}])
+        api.routes["/times"] = Table([{"moment": 0}, {"moment": 86_400}])
 
         found = rows(
-            "FROM apikit('https://api.test', '/times', columns := {at: {type: 'TIMESTAMPTZ', format: 'epoch'}})"
+            "FROM apikit('https://api.test', '/times', columns := {moment: {type: 'TIMESTAMPTZ', format: 'epoch'}})"
         )
 
         assert found == [(dt.datetime(1970, 1, 1, tzinfo=dt.UTC),), (dt.datetime(1970, 1, 2, tzinfo=dt.UTC),)]
@@ -679,12 +681,12 @@ class TestOtherOptions:
 
         assert api.seen == []
 
-    @pytest.mark.parametrize("header", ["'x-any': 'Zürich'", "'x-ü': 'a'", "'x any': 'a'", "'': 'a'"])
+    @pytest.mark.parametrize("header", ['"x-any": "東京"', '"x-ü": "a"', '"x any": "a"', '"": "a"'])
     def test_a_header_that_http_cannot_carry_is_refused_as_an_error_of_ours(
         self, rows: Rows, api: FakeApi, header: str
     ) -> None:
         with pytest.raises(duckdb.InvalidInputException, match="CallError"):
-            rows(f"FROM apikit('https://api.test', '/items', headers := {{{header}}})")
+            rows(f"FROM apikit('https://api.test', '/items', headers := '{{{header}}}')")
 
         assert api.seen == []
 

@@ -1,0 +1,138 @@
+"""How tests take an engine's steps: by hand with a clock that only moves when it is told, on a thread, or on a loop."""
+
+import asyncio
+import json
+from collections.abc import Callable, Iterable, Sequence
+from threading import Event
+from typing import TypeVar
+
+import httpx
+
+from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RetryConfig
+from apikit_sql.engine.auth import authenticator
+from apikit_sql.engine.drivers import adrive, drive
+from apikit_sql.engine.exchange import Access
+from apikit_sql.engine.pagination import PageRequest
+from apikit_sql.engine.rate_limit import RateLimitState
+from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.plan.request_plan import RequestPlan
+from apikit_sql.records import Envelope, read_envelope
+from tests.fakes.api import BASE_URL, FakeApi
+
+T = TypeVar("T")
+Handler = Callable[[httpx.Request], httpx.Response]
+NOW = 1_750_000_000.0  # 2025-06-15T15:06:40Z
+AT_ONCE = RetryConfig(min_wait=0, jitter=0)
+UNPAGED = PaginationConfig(strategy="none")
+
+
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Hand:
+    """Takes steps with neither client, loop nor clock. A Sleep moves its clock by what was asked, and is kept."""
+
+    def __init__(self, handler: Handler) -> None:
+        self.handler = handler
+        self.clock = Clock()
+        self.sent: list[httpx.Request] = []
+        self.slept: list[float] = []
+        self.records: list[RequestRecord] = []
+
+    def access(self, plan: RequestPlan) -> Access:
+        limiter = RateLimitState(plan.rate_limit, self.clock)
+        return Access(authenticator(plan.connector, plan.auth), limiter, self.records.append, self.clock)
+
+    def pages(self, steps: Steps[None]) -> list[Page]:
+        return self.take(steps)[0]
+
+    def value(self, steps: Steps[T]) -> T:
+        return self.take(steps)[1]
+
+    def take(self, steps: Steps[T]) -> tuple[list[Page], T]:
+        pages: list[Page] = []
+        reply: httpx.Response | None = None
+        trouble: Exception | None = None
+        while True:
+            try:
+                step = steps.throw(trouble) if trouble else steps.send(reply)
+            except StopIteration as done:
+                return pages, done.value
+            reply = trouble = None
+            match step:
+                case Page():
+                    pages.append(step)
+                case Sleep(seconds):
+                    self.slept.append(seconds)
+                    self.clock.now += seconds
+                case Send(request):
+                    self.sent.append(request)
+                    try:
+                        answer = self.handler(request)
+                        reply = httpx.Response(
+                            answer.status_code, headers=answer.headers, content=answer.content, request=request
+                        )
+                    except httpx.TransportError as error:
+                        trouble = error
+
+
+def take_sync(steps: Steps[None], api: FakeApi) -> list[Page]:
+    with httpx.Client(transport=api.transport()) as client:
+        return list(drive(steps, client, Event()))
+
+
+def take_async(steps: Steps[None], api: FakeApi) -> list[Page]:
+    async def taken() -> list[Page]:
+        async with httpx.AsyncClient(transport=api.transport()) as client:
+            return [page async for page in adrive(steps, client)]
+
+    return asyncio.run(taken())
+
+
+Take = Callable[[Steps[None], FakeApi], list[Page]]
+BOTH: Sequence[Take] = (take_sync, take_async)
+
+
+def plan_of(
+    path: str = "/items",
+    *,
+    pagination: PaginationConfig = UNPAGED,
+    retry: RetryConfig = AT_ONCE,
+    params: Iterable[tuple[str, str]] = (),
+    auth: AuthConfig | None = None,
+    **others: object,
+) -> RequestPlan:
+    """A plan for the fake API; anonymous, one page and no waits between retries unless a test says otherwise."""
+    plan = RequestPlan("api", BASE_URL, path, params=tuple(params), pagination=pagination, retry=retry)
+    changed = others if auth is None else {"auth": auth, **others}
+    return RequestPlan(**{**vars(plan), **changed})
+
+
+def ids(pages: Iterable[Page]) -> list[int]:
+    """The `id` of each record, in order."""
+    return [json.loads(bytes(record))["id"] for page in pages for record in page.envelope.records]
+
+
+def numbered(count: int) -> list[dict[str, object]]:
+    return [{"id": number} for number in range(1, count + 1)]
+
+
+def page_of(body: object, headers: httpx.Headers | dict[str, str] | None = None, *, path: str | None = None) -> Page:
+    """The first page of a trip, whose body is `body` as JSON."""
+    return Page(1, f"{BASE_URL}/items", 200, httpx.Headers(headers), envelope_of(body, path))
+
+
+def envelope_of(body: object, path: str | None = None) -> Envelope:
+    return read_envelope(json.dumps(body).encode(), path)
+
+
+def asked(**params: str) -> PageRequest:
+    return PageRequest(f"{BASE_URL}/items", tuple(params.items()))
