@@ -101,7 +101,7 @@ def test_the_order_of_belief_is_link_then_url_then_cursor_then_totals() -> None:
         ({"items": THREE, "next_cursor": "c"}, {}, {}, "cursor at next_cursor"),
         ({"items": THREE, "total": 9}, {}, {"page": "1"}, "total = 9 and the parameter page"),
         ({"items": THREE, "total_pages": 2}, {}, {"page": "1"}, "total_pages = 2 and the parameter page"),
-        (THREE, {"x-total": "9"}, {"skip": "0"}, "the header x-total and the parameter skip"),
+        (THREE, {"x-total": "9"}, {"skip": "0"}, "x-total = 9 and the parameter skip"),
         (THREE, {}, {}, "no sign of further pages"),
     ],
 )
@@ -118,7 +118,7 @@ def test_the_evidence_says_what_told(body: object, headers: dict[str, str], para
         ({"items": THREE, "nextPage": "c2"}, {}, "nextPage is set"),
         ({"items": THREE, "total": 4}, {}, "total = 4"),
         ({"items": THREE, "count": 4}, {}, "count = 4"),
-        (THREE, {"X-Total-Count": "4"}, "x-total-count: 4"),
+        (THREE, {"X-Total-Count": "4"}, "x-total-count = 4"),
     ],
 )
 def test_more_than_was_seen_and_no_way_to_it_is_an_error(body: Any, headers: dict[str, str], told: str) -> None:

@@ -168,9 +168,8 @@ def test_no_records_is_an_error_that_says_how_to_declare_columns() -> None:
     with pytest.raises(CallError) as raised:
         infer_columns(plan(), [])
 
-    assert str(raised.value) == (
-        "shop: /orders has no records to infer columns from. Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}."
-    )
+    for told in ("shop", "/orders", "no records", "columns := {id: 'BIGINT', name: 'VARCHAR'}"):
+        assert told in str(raised.value)
 
 
 NESTED = {"id": 1, "user": {"login": "a", "home": {"town": "x"}, "tags": ["p"]}, "labels": [{"n": 1}]}
@@ -246,7 +245,8 @@ def test_types_that_name_no_column_are_an_error_that_lists_the_columns() -> None
     with pytest.raises(CallError) as raised:
         infer_columns(plan(types={"nmae": "VARCHAR"}), [{"id": 1, "name": "x"}])
 
-    assert str(raised.value) == "shop: types has 'nmae', which is no column of /orders (id, name)."
+    for told in ("shop", "/orders", "types has 'nmae'", "(id, name)"):
+        assert told in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -286,10 +286,10 @@ TYPES = st.recursive(
 
 @given(kinds=st.lists(TYPES, min_size=1, max_size=4))
 def test_duckdb_sees_the_types_that_columns_have(kinds: list[Scalar | Struct | ListOf]) -> None:
-    empty = arrow_schema(Column(f"c{n}", kind, (f"c{n}",)) for n, kind in enumerate(kinds)).empty_table()
+    schema = arrow_schema(Column(f"c{n}", kind, (f"c{n}",)) for n, kind in enumerate(kinds))
 
     with duckdb.connect() as con:
-        con.register("t", empty)
+        con.register("t", pa.RecordBatchReader.from_batches(schema, []))
         described = con.execute("SELECT column_type FROM (DESCRIBE t)").fetchall()
 
         spelled = [con.execute(f"SELECT typeof(CAST(NULL AS {kind}))").fetchall()[0] for kind in kinds]
