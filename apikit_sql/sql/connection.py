@@ -7,6 +7,7 @@ waiting for an API. All else is DuckDB's own connection, behind a thin proxy.
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -129,13 +130,11 @@ class Connection:
     def _translated(self, text: str) -> ApikitError | None:
         """The error of ours that the `text` of DuckDB's carries, None where it carries none."""
         for ours in reversed(self._database.permissions.session.errors):
-            if safe_text(ours).partition("\n")[0] in text:
+            if (first_line := safe_text(ours).partition("\n")[0]) and first_line in text:
                 return ours
         for function in TABLE_FUNCTIONS:
             for argument in function.arguments:
-                if f"value '{argument.name}' can't be cast" in text or f"convert string '{argument.name}' to" in text:
-                    message = (
-                        f"{function.name}: write {argument.name} := value; {argument.name} = value is a comparison."
-                    )
-                    return CallError(message)
+                if re.search(f"""(value|string) ['"]{argument.name}['"] (can't be cast|to )""", text):
+                    name = argument.name
+                    return CallError(f"{function.name}: write {name} := value; {name} = value is a comparison.")
         return None

@@ -16,7 +16,7 @@ _NAME = re.compile(r"([a-z_][a-z0-9_]*):(/.*)", re.DOTALL)
 _FILE = re.compile(
     r"\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|arrow|db|duckdb|sqlite)(\.(gz|zst|bz2))?$", re.IGNORECASE
 )
-_WORD = re.compile(rb"\w*")
+_WORD = re.compile(rb"\w+")
 _READS_FILES = re.compile(rb"\s*(copy|import|install|load|attach)\b", re.IGNORECASE)
 
 
@@ -71,7 +71,8 @@ def _table_literals(text: bytes) -> Iterator[tuple[int, int, str]]:
             depth, reads_files = 0, bool(_READS_FILES.match(text, at + 1))
         elif kind == duckdb.token_type.string_const and previous in _TABLE_COMES and not (reads_files and depth == 0):
             yield at, at + _length(text[at:end]), _TABLE_COMES[previous]
-        previous = _WORD.match(token)[0].lower()  # type: ignore[index]  # matches anything; a comment may follow the word
+        word = _WORD.match(token)  # a comment may follow it
+        previous = word[0].lower() if word else b""
 
 
 def _length(token: bytes) -> int:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from urllib.parse import unquote_plus
 
 import httpx
 import pytest
@@ -138,7 +139,7 @@ def test_a_header_may_hold_letters_beyond_ascii_or_is_refused_by_an_error_of_thi
     except ApikitError:
         return
 
-    assert api.seen[0].headers.raw[-1][1] in {"Zürich".encode(), "Zürich".encode("latin-1")} or api.seen
+    assert dict(api.seen[0].headers.raw)[b"x-city"] in {"Zürich".encode(), "Zürich".encode("latin-1")}
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"null", b"[]", b'{"items": []}'])
@@ -337,7 +338,9 @@ def test_a_secret_in_the_query_is_masked_however_it_is_encoded(secret: str) -> N
     hand.pages(trip(plan, hand.access(plan)))
 
     assert api.params("licence") == [secret]
-    assert [record.url for record in hand.records] == [f"{BASE_URL}/items?licence=***REDACTED***"]
+    (record,) = hand.records
+    assert record.url.startswith(f"{BASE_URL}/items?licence=***REDACTED***")
+    assert secret not in unquote_plus(record.url)
 
 
 @pytest.mark.parametrize("auth", AUTHS)

@@ -173,7 +173,7 @@ def test_a_window_that_is_over_tells_nothing_of_the_next() -> None:
 
 
 def test_threads_never_share_a_slot() -> None:
-    state = limit(Clock(), rate=1000)
+    state = limit(Clock(0), rate=1000)
     waits: list[float] = []
     start = threading.Barrier(8)
 

@@ -201,7 +201,6 @@ def test_a_403_that_says_when_to_come_back_is_a_limit(header: dict[str, str]) ->
         ("soon", None),
         ("-5", None),
         ("1.5.2", None),
-        ("٣", None),
         ("Sun, 99 Jun 2025 15:06:50 GMT", None),
         ("Sun, 15 Jun 99999 15:06:50 GMT", None),
         ("Sun, 15 Jun 2025 15:06:50 +999999999", None),

@@ -613,7 +613,7 @@ class TestColumns:
         assert found == [("0", "item 0")]
 
     def test_types_of_an_unknown_column_is_refused(self, rows: Rows) -> None:
-        with pytest.raises(duckdb.InvalidInputException, match="'nosuch', which is no column"):
+        with pytest.raises(duckdb.InvalidInputException, match="types has 'nosuch'"):
             rows("FROM apikit('https://api.test', '/items', types := {nosuch: 'VARCHAR'})")
 
     def test_a_type_that_is_none_is_refused(self, rows: Rows) -> None:

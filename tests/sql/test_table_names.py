@@ -11,7 +11,10 @@ DEMO = "apikit('demo', '/issues')"
     ("sql", "expected"),
     [
         ("FROM 'demo:/issues'", f"FROM {DEMO}"),
-        ("SELECT * from 'demo:/issues' t JOIN 'demo:/x' USING (id)", f"SELECT * from {DEMO} t JOIN apikit('demo', '/x') USING (id)"),
+        (
+            "SELECT * from 'demo:/issues' t JOIN 'demo:/x' USING (id)",
+            f"SELECT * from {DEMO} t JOIN apikit('demo', '/x') USING (id)",
+        ),
         ("DESCRIBE 'demo:/issues'", f"DESCRIBE FROM {DEMO}"),
         ("SUMMARIZE 'demo:/issues'", f"SUMMARIZE FROM {DEMO}"),
         ("SELECT 'é', 'ü' FROM 'demo:/issues'", f"SELECT 'é', 'ü' FROM {DEMO}"),

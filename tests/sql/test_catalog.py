@@ -1,0 +1,98 @@
+"""The list of SQL functions: what it says of itself is what DuckDB can call."""
+
+import duckdb
+import pytest
+
+import apikit_sql
+from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, TableFunction, macro_sql
+
+Con = duckdb.DuckDBPyConnection
+
+
+@pytest.fixture
+def bare() -> Con:
+    """A connection with a function behind the macros that tells what it was given."""
+    con = duckdb.connect()
+    con.execute(f"CREATE MACRO {BIND_FUNCTION}(call) AS 'SELECT ' || chr(39) || replace(call, chr(39), '') || chr(39)")
+    return con
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+@pytest.mark.parametrize("temporary", [True, False])
+def test_a_macro_parses_and_stands_in_its_catalog(bare: Con, function: TableFunction, *, temporary: bool) -> None:
+    bare.execute(macro_sql(function, temporary=temporary))
+
+    found = bare.execute(
+        "SELECT database_name, function_type FROM duckdb_functions() WHERE function_name = ?", [function.name]
+    ).fetchall()
+    assert found == [("temp" if temporary else "memory", "table_macro")]
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+def test_a_macro_is_made_twice(bare: Con, function: TableFunction) -> None:
+    bare.execute(macro_sql(function, temporary=True))
+    bare.execute(macro_sql(function, temporary=True))
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+def test_every_argument_is_known_to_duckdb_in_the_order_of_the_list(function: TableFunction) -> None:
+    con = duckdb.connect()
+    apikit_sql.install(con)
+
+    ((parameters,),) = con.execute(
+        "SELECT DISTINCT parameters FROM duckdb_functions() WHERE function_name = ?", [function.name]
+    ).fetchall()
+
+    assert parameters == [argument.name for argument in function.arguments]
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+def test_every_option_can_be_written_without_quotes(bare: Con, function: TableFunction) -> None:
+    bare.execute(macro_sql(function, temporary=True))
+    given = ", ".join("'x'" if a.default is None else f"{a.name} := {a.default}" for a in function.arguments)
+
+    assert bare.execute(f"SELECT count(*) FROM {function.name}({given})").fetchall() == [(1,)]
+
+
+def test_a_signature_lists_every_argument_with_its_default() -> None:
+    assert APIKIT.signature() == (
+        "apikit(connector, path, params := NULL, path_params := NULL, data_path := NULL, pages := NULL, "
+        "pagination := NULL, page_size := NULL, max_pages := NULL, columns := NULL, types := NULL, nested := NULL, "
+        "filters := NULL, headers := NULL, timeout := NULL)"
+    )
+
+
+def test_a_signature_is_the_one_that_duckdb_shows_for_a_wrong_argument() -> None:
+    con = duckdb.connect()
+    apikit_sql.install(con)
+
+    with pytest.raises(duckdb.BinderException) as caught:
+        con.execute("FROM apikit('demo', 'issues', nosuch := 1)")
+
+    assert APIKIT.signature() in str(caught.value)
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+def test_every_function_and_argument_has_one_line_of_help(function: TableFunction) -> None:
+    texts = [function.help, *(argument.help for argument in function.arguments)]
+
+    assert all(text.strip() == text and text and "\n" not in text for text in texts)
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+def test_the_arguments_that_must_be_given_come_first(function: TableFunction) -> None:
+    is_optional = [argument.default is not None for argument in function.arguments]
+
+    assert is_optional == sorted(is_optional)
+    assert len({argument.name for argument in function.arguments}) == len(function.arguments)
+
+
+def test_the_function_behind_the_macros_is_told_call_types_and_access(bare: Con) -> None:
+    bare.execute(macro_sql(APIKIT, temporary=True))
+
+    ((text,),) = bare.execute("FROM apikit('demo', 'issues', params := {at: TIMESTAMP '2026-01-02 03:04:05'})").fetchall()
+
+    assert '"connector":"demo"' in text
+    assert '"at":"2026-01-02 03:04:05"' in text
+    assert '"params_type":"STRUCT(' in text
+    assert "TIMESTAMP" in text
