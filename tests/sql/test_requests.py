@@ -16,7 +16,7 @@ IS_2 = int(duckdb.__version__.partition(".")[0]) >= 2
 #: DuckDB 1.x asks for a batch more than LIMIT needs.
 MOST_FOR_ONE_PAGE = 1 if IS_2 else 2
 MANY = [{"id": n, "kind": ("a", "b", "c")[n % 3], "at": f"2025-01-{n % 28 + 1:02}T00:00:00Z"} for n in range(5_000)]
-FEW = MANY[:30]
+FEW = MANY[:21]  # seven of each kind, on three pages
 
 
 @pytest.fixture
@@ -75,14 +75,14 @@ class TestSampledPage:
 
     def test_a_second_run_fetches_every_page_again(self, rows: Rows, api: FakeApi) -> None:
         rows("FROM apikit('https://api.test', '/few')")
-        api.routes["/few"] = Table([*FEW[:29], {**FEW[29], "id": 99}], paging="link")
+        api.routes["/few"] = Table([*FEW[:20], {**FEW[20], "id": 99}], paging="link")
 
         assert rows("SELECT max(id) FROM apikit('https://api.test', '/few')") == [(99,)]
         assert len(api.seen) == 6
 
     def test_a_prepared_statement_fetches_every_page_again(self, rows: Rows, api: FakeApi) -> None:
         rows("PREPARE q AS SELECT count(*) FROM apikit('https://api.test', '/few')")
-        assert [rows("EXECUTE q"), rows("EXECUTE q")] == [[(30,)], [(30,)]]
+        assert [rows("EXECUTE q"), rows("EXECUTE q")] == [[(21,)], [(21,)]]
         assert len(api.seen) == 6
 
     def test_a_self_join_fetches_each_side(self, rows: Rows, api: FakeApi) -> None:
@@ -90,7 +90,7 @@ class TestSampledPage:
             "SELECT count(*) FROM apikit('https://api.test', '/few') a JOIN apikit('https://api.test', '/few') b USING (id)"
         )
 
-        assert found == [(30,)]
+        assert found == [(21,)]
         assert len(api.seen) <= 6
 
     def test_a_narrowed_scan_does_not_take_the_unnarrowed_page(self, rows: Rows, api: FakeApi) -> None:
@@ -99,7 +99,7 @@ class TestSampledPage:
 
         found = rows(f"SELECT id FROM {source} WHERE kind = 'b'")
 
-        assert found == [(n,) for n in range(1, 30, 3)]
+        assert found == [(n,) for n in range(1, 21, 3)]
         assert api.params("kind") == [None, "b"]
 
 
@@ -107,7 +107,7 @@ class TestPushdown:
     def test_a_filter_reaches_the_api_as_its_parameter(self, rows: Rows, api: FakeApi) -> None:
         source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
 
-        assert rows(f"SELECT id FROM {source} WHERE kind = 'c'") == [(n,) for n in range(2, 30, 3)]
+        assert rows(f"SELECT id FROM {source} WHERE kind = 'c'") == [(n,) for n in range(2, 21, 3)]
         assert api.params("kind") == ["c"]
 
     def test_bounds_reach_the_api_as_their_parameters(self, rows: Rows, api: FakeApi) -> None:
@@ -119,10 +119,9 @@ class TestPushdown:
         assert (api.params("from"), api.params("upto")) == (["11"], ["13"])
 
     def test_a_time_reaches_the_api_in_rfc_3339(self, rows: Rows, api: FakeApi) -> None:
-        source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', at: 'TIMESTAMPTZ'}, filters := {'at >=': 'since'})"
+        source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', 'at': 'TIMESTAMPTZ'}, filters := {'at >=': 'since'})"
         expected = [(each["id"],) for each in FEW if str(each["at"]) >= "2025-01-20"]
 
-        source = source.replace("{id: 'BIGINT', at:", "{id: 'BIGINT', 'at':")
         assert rows(f"""SELECT id FROM {source} WHERE "at" >= TIMESTAMPTZ '2025-01-20 00:00:00+00'""") == expected
         assert set(api.params("since")) == {"2025-01-20T00:00:00Z"}
 
@@ -130,10 +129,10 @@ class TestPushdown:
         api.routes["/few"] = Table(FEW, paging="link")
         source = "apikit('https://api.test', '/few', filters := {kind: 'kind', 'id >=': 'from'})"
 
-        assert rows(f"SELECT id FROM {source} WHERE kind = 'a' AND id >= 20") == [(21,), (24,), (27,)]
+        assert rows(f"SELECT id FROM {source} WHERE kind = 'a' AND id >= 12") == [(12,), (15,), (18,)]
 
     def test_a_filter_without_a_key_column_sends_nothing(self, rows: Rows, api: FakeApi) -> None:
-        assert rows("SELECT count(*) FROM apikit('https://api.test', '/few') WHERE kind = 'a'") == [(10,)]
+        assert rows("SELECT count(*) FROM apikit('https://api.test', '/few') WHERE kind = 'a'") == [(7,)]
         assert set(api.params("kind")) == {None}
 
     def test_a_list_of_values_makes_a_trip_each(self, rows: Rows, api: FakeApi) -> None:
@@ -141,14 +140,14 @@ class TestPushdown:
 
         found = rows(f"SELECT id FROM {source} WHERE kind IN ('a', 'c') ORDER BY id")
 
-        assert found == [(n,) for n in range(30) if n % 3 != 1]
+        assert found == [(n,) for n in range(21) if n % 3 != 1]
         assert sorted(str(value) for value in api.params("kind")) == ["a", "c"]
 
     def test_a_list_of_values_that_the_api_ignores_brings_no_row_twice(self, rows: Rows, api: FakeApi) -> None:
         api.routes["/few"] = Table(FEW, paging="link")
         source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
 
-        assert rows(f"SELECT count(*) FROM {source} WHERE kind IN ('a', 'c', 'a')") == [(20,)]
+        assert rows(f"SELECT count(*) FROM {source} WHERE kind IN ('a', 'c', 'a')") == [(14,)]
 
     def test_both_sides_of_a_join_are_narrowed(self, rows: Rows, api: FakeApi) -> None:
         few = "apikit('https://api.test', '/few', filters := {kind: 'kind'}, columns := {id: 'BIGINT', kind: 'VARCHAR'})"
