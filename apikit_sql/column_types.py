@@ -30,7 +30,7 @@ class Struct:
 
     def __str__(self) -> str:
         """The type as DuckDB writes it."""
-        return "STRUCT(" + ", ".join(f"{_quoted(name)} {kind}" for name, kind in self.fields) + ")"
+        return "STRUCT(" + ", ".join(f"{_identifier(name)} {kind}" for name, kind in self.fields) + ")"
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,21 @@ class Column:
 
 _ALIASES: dict[str, ScalarName] = {
     "BOOL": "BOOLEAN", "BOOLEAN": "BOOLEAN", "LOGICAL": "BOOLEAN",
-    "INTEGER": "INTEGER", "INT": "INTEGER", "INT4": "INTEGER", "SIGNED": "INTEGER",
-    "BIGINT": "BIGINT", "INT8": "BIGINT", "LONG": "BIGINT",
+    "INTEGER": "INTEGER", "INT": "INTEGER", "INT4": "INTEGER", "INT32": "INTEGER", "SIGNED": "INTEGER",
+    "INTEGRAL": "INTEGER",
+    "BIGINT": "BIGINT", "INT8": "BIGINT", "INT64": "BIGINT", "LONG": "BIGINT",
     "HUGEINT": "HUGEINT", "INT128": "HUGEINT",
     "DOUBLE": "DOUBLE", "FLOAT8": "DOUBLE", "DOUBLE PRECISION": "DOUBLE",
     "VARCHAR": "VARCHAR", "TEXT": "VARCHAR", "STRING": "VARCHAR", "CHAR": "VARCHAR", "BPCHAR": "VARCHAR",
+    "NVARCHAR": "VARCHAR",
     "DATE": "DATE",
-    "TIMESTAMP": "TIMESTAMP", "DATETIME": "TIMESTAMP", "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
+    "TIMESTAMP": "TIMESTAMP", "DATETIME": "TIMESTAMP", "TIMESTAMP_US": "TIMESTAMP",
+    "TIMESTAMP WITHOUT TIME ZONE": "TIMESTAMP",
     "TIMESTAMPTZ": "TIMESTAMPTZ", "TIMESTAMP WITH TIME ZONE": "TIMESTAMPTZ",
     "JSON": "JSON",
 }  # fmt: skip
 
 _TOKEN = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([A-Za-z_][A-Za-z0-9_]*)|(.))', re.DOTALL)
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _DEEPEST = 32
 
 
@@ -117,6 +119,9 @@ def _read_type(text: str, tokens: list[tuple[str, bool]], at: int, depth: int = 
             _refuse(text)
         kind = Scalar(name)
     while [word for word, _ in tokens[at : at + 2]] == ["[", "]"]:
+        depth += 1
+        if depth > _DEEPEST:
+            _refuse(text)
         kind, at = ListOf(kind), at + 2
     return kind, at
 
@@ -146,5 +151,6 @@ def _refuse(text: str) -> NoReturn:
     raise ValueError(message)
 
 
-def _quoted(name: str) -> str:
-    return name if _PLAIN.fullmatch(name) else '"' + name.replace('"', '""') + '"'
+def _identifier(name: str) -> str:
+    """`name` as SQL has it, in quotes: it may be a reserved word."""
+    return '"' + name.replace('"', '""') + '"'

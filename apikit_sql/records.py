@@ -33,6 +33,7 @@ _BESIDE_RECORDS = frozenset(
         "incomplete_results", "request_id", "response_metadata", "@odata.context", "@odata.nextlink", "@odata.count",
     }
 )  # fmt: skip
+_ERRORS = frozenset({"error", "errors"})
 
 
 @dataclass(frozen=True)
@@ -47,17 +48,21 @@ class Envelope:
     records: tuple[Raw, ...]
     beside: RawObject = field(default_factory=dict, repr=False)
 
+    @property
+    def tells_error_only(self) -> bool:
+        """Whether the body has a top-level `error` or `errors`, and no records beside it."""
+        is_message = self.is_single and self.record_path == "" and "id" not in self.beside
+        return (is_message or not self.records) and says_error(self.beside)
+
     def at(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at the dotted `path` of the body, or None where a step is missing."""
-        found = _step_into(self.beside, path)
-        return None if found is None else msgspec.json.decode(found)
+        return _value(_step_into(self.beside, path))
 
     def of_last_record(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at `path` of the last record, or None where there is none."""
-        if not self.records:
+        if not self.records or _kind(self.records[-1]) != "an object":
             return None
-        found = _step_into(_object(self.records[-1]), path)
-        return None if found is None else msgspec.json.decode(found)
+        return _value(_step_into(_object(self.records[-1]), path))
 
 
 def read_envelope(body: bytes, record_path: str | None) -> Envelope:
@@ -93,7 +98,7 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
     if path == "":
         return Envelope("", is_single=True, records=(Raw(body),) if top else (), beside=top)
     found = _step_into(top, path)
-    if found is None and top:
+    if found is None and top and not says_error(top):
         message = f"there is no {path!r} in the body; it has {', '.join(sorted(top)[:20])}"
         raise DecodeError(message)
     kind = "null" if found is None else _kind(found)
@@ -119,7 +124,7 @@ def find_record_path(top: RawObject) -> str:
     """
     if "id" in top:
         return ""
-    lists = {key for key, value in top.items() if _kind(value) == "a list"}
+    lists = {key for key, value in top.items() if _kind(value) == "a list"} - _ERRORS
     for key in _RECORD_KEYS:
         if key in lists:
             return key
@@ -133,6 +138,22 @@ def find_record_path(top: RawObject) -> str:
             if inner:
                 return f"{key}.{inner}"
     return ""
+
+
+def says_error(top: RawObject) -> bool:
+    """Whether the object `top` tells of an error in so many words."""
+    return any(_value(top[key]) for key in _ERRORS & top.keys())
+
+
+def _value(raw: Raw | None) -> Any:  # noqa: ANN401 - any JSON value
+    """What `raw` holds. Raises DecodeError where it is no JSON after all."""
+    if raw is None:
+        return None
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        message = f"a value beside the records cannot be read: {error}"
+        raise DecodeError(message) from None
 
 
 def _step_into(top: RawObject, path: str) -> Raw | None:

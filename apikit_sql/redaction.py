@@ -1,5 +1,7 @@
 """No secret leaves in a URL, a log line or an error."""
 
+import functools
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -12,7 +14,7 @@ SECRET_PARAMS = frozenset(
         "accesstoken", "apikey", "apitoken", "appkey", "auth", "authorization", "authtoken", "bearertoken",
         "clientsecret", "credential", "jwt", "key", "password", "passwd", "privatetoken", "pwd", "refreshtoken",
         "secret", "sessionid", "sig", "signature", "token", "xamzcredential", "xamzsecuritytoken", "xamzsignature",
-        "xapikey",
+        "xapikey", "accesskey", "hapikey", "idtoken", "sessiontoken", "subscriptionkey", "xgoogsignature",
     }
 )  # fmt: skip
 
@@ -21,7 +23,7 @@ SECRET_HEADERS = frozenset(
     {
         "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey",
         "x-auth-token", "x-access-token", "x-csrf-token", "x-amz-security-token", "private-token",
-        "x-shopify-access-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key",
+        "x-shopify-access-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key", "x-auth-key",
     }
 )  # fmt: skip
 
@@ -41,17 +43,44 @@ def is_secret_header(name: str) -> bool:
 
 def redact_url(url: str, secrets: Iterable[str] = ()) -> str:
     """`url` without its credentials: user info, the values of secret parameters, and `secrets` wherever they stand."""
-    parts = urlsplit(url)
-    netloc = parts.netloc.rpartition("@")[2]
-    pairs = parse_qsl(parts.query, keep_blank_values=True)
-    if any(is_secret_param(name) for name, _ in pairs):
-        masked = [(name, MASK if is_secret_param(name) else value) for name, value in pairs]
-        parts = parts._replace(query=urlencode(masked, quote_via=quote, safe="*"))
-    return redact(urlunsplit(parts._replace(netloc=netloc)), secrets)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return redact(url, secrets)
+    parts = parts._replace(
+        netloc=parts.netloc.rpartition("@")[2], query=_masked(parts.query), fragment=_masked(parts.fragment)
+    )
+    return redact(urlunsplit(parts), secrets)
+
+
+def _masked(query: str) -> str:
+    """`query` with the values of secret parameters masked, else as it was written."""
+    pairs = parse_qsl(query, keep_blank_values=True)
+    if not any(is_secret_param(name) for name, _ in pairs):
+        return query
+    masked = [(name, MASK if is_secret_param(name) else value) for name, value in pairs]
+    return urlencode(masked, quote_via=quote, safe="*")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with each of `secrets` masked, also where it stands percent-encoded."""
+    """`text` with each of `secrets` masked, also where it stands percent-encoded in whole or in part."""
     for secret in sorted((s for s in secrets if len(s) >= _SHORTEST_SECRET), key=len, reverse=True):
-        text = text.replace(secret, MASK).replace(quote(secret, safe=""), MASK)
+        text = _written(secret).sub(MASK, text)
     return text
+
+
+@functools.lru_cache(maxsize=256)
+def _written(secret: str) -> re.Pattern[str]:
+    """Every way in which a URL may write `secret`: each character itself, percent-encoded, or `+` for a space."""
+    return re.compile("".join(_character(character) for character in secret))
+
+
+def _character(character: str) -> str:
+    encoded = "".join(f"%{byte:02x}" for byte in character.encode(errors="replace"))
+    plus = r"|\+" if character == " " else ""
+    return f"(?:{re.escape(character)}|(?i:{encoded}){plus})"
+
+
+def carries_secret(url: str, secrets: Iterable[str]) -> bool:
+    """Whether one of `secrets` stands in `url`, as it is or percent-encoded."""
+    return redact(url, secrets) != url

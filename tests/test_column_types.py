@@ -14,7 +14,9 @@ BIGINT, BOOLEAN, DOUBLE = Scalar("BIGINT"), Scalar("BOOLEAN"), Scalar("DOUBLE")
 
 field_names = st.one_of(
     st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True),
-    st.sampled_from(["struct", "select", "user name", 'say "hi"', "a, b INTEGER", ")", "[]", "Größe", "catchPhrase", "+1"]),
+    st.sampled_from(
+        ["struct", "select", "user name", 'say "hi"', "a, b INTEGER", ")", "[]", "Größe", "catchPhrase", "+1"]
+    ),
     st.text(max_size=8),
 )
 scalars = st.sampled_from([Scalar(name) for name in SCALARS])  # type: ignore[arg-type]
@@ -90,12 +92,37 @@ def test_a_field_may_be_named_like_a_type() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "", " ", "WIBBLE", "VARCHAR(10)", "DECIMAL(18, 2)", "BIGINT BIGINT", "BIGINT;", "BIGINT[", "BIGINT]", "BIGINT[3]",
-        "[]", "STRUCT", "STRUCT()", "STRUCT(a)", "STRUCT(a BIGINT", "STRUCT(a BIGINT,)", "STRUCT(a BIGINT b BIGINT)",
-        "STRUCT(, a BIGINT)", "STRUCT(1 BIGINT)", "STRUCT(a BIGINT))", "STRUCT[a BIGINT]", 'STRUCT("a BIGINT)', '"BIGINT"',
-        'BIGINT"x"', "MAP(VARCHAR, BIGINT)", "BIGINT -- x", "'BIGINT'", "BIGINT[]; DROP TABLE t", "STRUCT(a-b BIGINT)",
+        "",
+        " ",
+        "WIBBLE",
+        "VARCHAR(10)",
+        "DECIMAL(18, 2)",
+        "BIGINT BIGINT",
+        "BIGINT;",
+        "BIGINT[",
+        "BIGINT]",
+        "BIGINT[3]",
+        "[]",
+        "STRUCT",
+        "STRUCT()",
+        "STRUCT(a)",
+        "STRUCT(a BIGINT",
+        "STRUCT(a BIGINT,)",
+        "STRUCT(a BIGINT b BIGINT)",
+        "STRUCT(, a BIGINT)",
+        "STRUCT(1 BIGINT)",
+        "STRUCT(a BIGINT))",
+        "STRUCT[a BIGINT]",
+        'STRUCT("a BIGINT)',
+        '"BIGINT"',
+        'BIGINT"x"',
+        "MAP(VARCHAR, BIGINT)",
+        "BIGINT -- x",
+        "'BIGINT'",
+        "BIGINT[]; DROP TABLE t",
+        "STRUCT(a-b BIGINT)",
     ],
-)  # fmt: skip
+)
 def test_what_is_not_in_the_grammar_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a column type") as caught:
         parse_type(text)

@@ -28,7 +28,7 @@ def ask(path: str, **params: object) -> Answer:
     return respond("GET", f"{BASE}{path}" + (f"?{urlencode(params)}" if params else ""), {})
 
 
-def body(answer: Answer) -> Any:  # noqa: ANN401 - JSON
+def body(answer: Answer) -> Any:
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 

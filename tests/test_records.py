@@ -34,7 +34,9 @@ def test_a_list_holds_its_elements_whatever_they_are(elements: list[Any]) -> Non
     assert (envelope.record_path, envelope.is_single) == ("", False)
 
 
-@given(st.lists(json_values, max_size=4), st.lists(st.sampled_from(["data", "items", "a.b", "x"]), min_size=1, max_size=3))
+@given(
+    st.lists(json_values, max_size=4), st.lists(st.sampled_from(["data", "items", "a.b", "x"]), min_size=1, max_size=3)
+)
 def test_records_are_found_at_the_path_that_was_named(elements: list[Any], steps: list[str]) -> None:
     body: Any = elements
     for step in reversed(steps):
@@ -106,10 +108,23 @@ def test_a_path_that_leads_to_a_scalar_is_refused() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"<html>", b"{", b"[1,", b'{"a": }', b"[1] [2]", b'{"a":1}{"a":2}', b"[1,,2]", b"nul", b"{'a': 1}", b"\xff\xfe[\x001",
-        b'{"data": [1, 2', b'{"data": [1}', b'{"\xff": 1}', b"[NaN]", b'{"a": 01}',
+        b"<html>",
+        b"{",
+        b"[1,",
+        b'{"a": }',
+        b"[1] [2]",
+        b'{"a":1}{"a":2}',
+        b"[1,,2]",
+        b"nul",
+        b"{'a': 1}",
+        b"\xff\xfe[\x001",
+        b'{"data": [1, 2',
+        b'{"data": [1}',
+        b'{"\xff": 1}',
+        b"[NaN]",
+        b'{"a": 01}',
     ],
-)  # fmt: skip
+)
 def test_what_is_not_json_is_a_decode_error(body: bytes) -> None:
     with pytest.raises(DecodeError, match="the body is not JSON"):
         read_envelope(body, None)
@@ -192,7 +207,9 @@ def test_values_beside_the_records_are_found_by_path() -> None:
     assert envelope.at("has_more") is None
 
 
-@pytest.mark.parametrize("path", ["", "nope", "paging.nope", "total.x", "paging.next.after.x", ".", "data.0", "paging."])
+@pytest.mark.parametrize(
+    "path", ["", "nope", "paging.nope", "total.x", "paging.next.after.x", ".", "data.0", "paging."]
+)
 def test_a_missing_step_is_none(path: str) -> None:
     envelope = read({"data": [1], "paging": {"next": {"after": "abc"}}, "total": 7})
 

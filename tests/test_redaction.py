@@ -13,7 +13,17 @@ PRINTABLE = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categor
 secrets = st.text(PRINTABLE, min_size=4, max_size=20).filter(
     lambda text: "*" not in text and text not in MASK and text == text.strip()
 )
-SECRET_NAMES = ["api_key", "apikey", "API-Key", "access_token", "token", "key", "sig", "X-Amz-Signature", "client_secret"]
+SECRET_NAMES = [
+    "api_key",
+    "apikey",
+    "API-Key",
+    "access_token",
+    "token",
+    "key",
+    "sig",
+    "X-Amz-Signature",
+    "client_secret",
+]
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
@@ -28,7 +38,16 @@ def test_an_ordinary_parameter_is_no_credential(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Authorization", "COOKIE", "x-api-key", "X-Shopify-Access-Token", "My-Own-Token", "X-Client-Secret", "X-Hub-Signature"]
+    "name",
+    [
+        "Authorization",
+        "COOKIE",
+        "x-api-key",
+        "X-Shopify-Access-Token",
+        "My-Own-Token",
+        "X-Client-Secret",
+        "X-Hub-Signature",
+    ],
 )
 def test_a_credentials_header_is_known_in_any_case(name: str) -> None:
     assert is_secret_header(name)

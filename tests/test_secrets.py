@@ -17,7 +17,20 @@ def test_a_kind_and_a_name_are_a_reference(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "TOKEN", "env:", "keyring:", "ENV:TOKEN", "env:A B", "env:A\n", " env:A", "Bearer env:A", "vault:x", "env:$(x)"]
+    "text",
+    [
+        "",
+        "TOKEN",
+        "env:",
+        "keyring:",
+        "ENV:TOKEN",
+        "env:A B",
+        "env:A\n",
+        " env:A",
+        "Bearer env:A",
+        "vault:x",
+        "env:$(x)",
+    ],
 )
 def test_anything_else_is_no_reference(text: str) -> None:
     assert not is_reference(text)

@@ -6,12 +6,12 @@ set of runtime objects.
 
 from __future__ import annotations
 
-from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from apikit_sql.column_types import TimeFormat, parse_type
+from apikit_sql.connector.template import fields_of
 
 Operator = Literal["=", ">", ">=", "<", "<="]
 #: How a pushed value is written: as it is, or a time as RFC 3339 (seconds, milliseconds), as a date, or since 1970.
@@ -27,6 +27,9 @@ def _checked_type(text: str) -> str:
 def _as_column(value: object) -> object:
     return {"type": value} if isinstance(value, str) else value
 
+
+#: The AuthConfig fields that hold secrets: a manifest file may only refer to them.
+SECRET_FIELDS = frozenset({"token", "api_key", "username", "password", "client_id", "client_secret", "refresh_token"})
 
 TypeText = Annotated[str, AfterValidator(_checked_type)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -66,7 +69,7 @@ class AuthConfig(_Model):
             if getattr(self, field) is None:
                 message = f"auth of type {self.type!r} needs {field!r}"
                 raise ValueError(message)
-        if self.type == "none" and (self.token or self.api_key or self.password):
+        if self.type == "none" and any(getattr(self, field) is not None for field in SECRET_FIELDS):
             message = "auth of type 'none' holds a secret; say which type it is"
             raise ValueError(message)
         return self
@@ -165,6 +168,9 @@ class KeyColumn(_Model):
         if (self.param is None) == (self.path is None):
             message = f"key column {self.column!r} needs either param or path"
             raise ValueError(message)
+        if self.path is not None and not (self.required and "=" in self.operators):
+            message = f"key column {self.column!r} is a part of the path: it needs required = true and the operator '='"
+            raise ValueError(message)
         return self
 
 
@@ -202,6 +208,14 @@ class Stream(_Model):
 
     @model_validator(mode="after")
     def _can_be_bound(self) -> Self:
+        fields = fields_of(self.path)
+        for key in self.key_columns:
+            if key.path is not None and key.path not in fields:
+                message = f"key column {key.column!r} fills {{{key.path}}}, which {self.path} does not have"
+                raise ValueError(message)
+        if len({name.lower() for name in self.columns}) < len(self.columns):
+            message = "two columns differ by case only, which DuckDB does not tell apart"
+            raise ValueError(message)
         if any(key.required for key in self.key_columns) and not self.columns:
             message = f"a required key column needs declared columns: no page of {self.path} can be sampled without it"
             raise ValueError(message)
@@ -212,7 +226,9 @@ class Connector(_Model):
     """One API: base URL, auth, limits and streams."""
 
     name: Annotated[str, Field(pattern=r"^[^/?#@\s]+$")]  # an API without manifest has its host's
-    base_url: Annotated[str, Field(pattern=r"^https?://[^/?#@]+(/[^?#]*)?$")]
+    base_url: Annotated[
+        str, Field(pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._{}-]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?$")
+    ]
     description: str = ""
     docs: str = ""
     variables: dict[str, Variable] = Field(default_factory=dict)
@@ -230,13 +246,3 @@ class Connector(_Model):
     concurrency: Annotated[int, Field(ge=1)] = 8
     data_path: str | None = None
     streams: dict[str, Stream] = Field(default_factory=dict)
-
-
-#: The AuthConfig fields that hold secrets: a manifest file may only refer to them.
-SECRET_FIELDS = MappingProxyType(
-    {
-        name: field
-        for name, field in AuthConfig.model_fields.items()
-        if SecretStr in getattr(field.annotation, "__args__", ())
-    }
-)

@@ -4,17 +4,17 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from apikit_sql.connector.manifest import SECRET_FIELDS, Connector
 from apikit_sql.connector.template import fill_base_url
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
+from apikit_sql.redaction import is_secret_header, is_secret_param
 from apikit_sql.secrets import is_reference
 
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
@@ -80,6 +80,7 @@ def read_manifest(file: Traversable) -> Connector:
         connector = Connector.model_validate(data)
     except ValidationError as error:
         raise ConfigError(f"{file} is not a manifest: " + explain(error)) from None
+    _refuse_credentials_elsewhere(file, connector)
     if not _NAME.fullmatch(connector.name):
         message = f"{file}: the name {connector.name!r} must be lower case letters, digits and '_'."
         raise ConfigError(message)
@@ -94,24 +95,39 @@ def with_settings(connector: Connector) -> Connector:
         name: (os.environ.get(variable.env) if variable.env else None) or variable.default
         for name, variable in connector.variables.items()
     }
+    for name, value in values.items():
+        if value is None and (env := connector.variables[name].env):
+            message = f"{connector.name} needs the setting {name!r} for {connector.base_url}: set {env}."
+            raise ConfigError(message)
     return connector.model_copy(update={"base_url": fill_base_url(connector.name, connector.base_url, values)})
 
 
 def explain(error: ValidationError) -> str:
     """What `error` found, one `key: reason` each, without the values given."""
+    found = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
-        f"{'.'.join(str(step) for step in found['loc']) or 'value'}: {found['msg'].removeprefix('Value error, ')}"
-        for found in error.errors(include_url=False, include_context=False, include_input=False)
+        f"{'.'.join(str(step) for step in each['loc']) or 'value'}: {each['msg'].removeprefix('Value error, ')}"
+        for each in found
     )
 
 
-def _refuse_literal_secrets(file: Traversable, auth: Any) -> None:  # noqa: ANN401 - raw TOML
-    if not isinstance(auth, Mapping):
-        return
-    for field in SECRET_FIELDS:
-        value = auth.get(field)
-        if value is not None and field != "username" and not (isinstance(value, str) and is_reference(value)):
+def _refuse_literal_secrets(file: Traversable, auth: object) -> None:
+    """A file may be shared: it holds references to secrets, never a secret."""
+    for field in SECRET_FIELDS - {"username"}:
+        value = auth.get(field) if isinstance(auth, dict) else None
+        if value is not None and not (isinstance(value, str) and is_reference(value)):
             message = f"{file}: auth.{field} must be a reference (env:NAME or keyring:NAME), not the secret itself."
+            raise ConfigError(message)
+
+
+def _refuse_credentials_elsewhere(file: Traversable, connector: Connector) -> None:
+    """Only what stands under `auth` is bound to the API's origin and masked."""
+    places = {f"headers.{name}": is_secret_header(name) for name in connector.headers}
+    for name, stream in connector.streams.items():
+        places |= {f"streams.{name}.params.{param}": is_secret_param(param) for param in stream.params}
+    for place, is_secret in places.items():
+        if is_secret:
+            message = f"{file}: {place} carries a credential; say it under [auth], as a reference (env:NAME)."
             raise ConfigError(message)
 
 

@@ -7,6 +7,8 @@ from urllib.parse import quote
 from apikit_sql.errors import CallError, ConfigError
 
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_BRACES = re.compile(r"\{[^{}]*\}|[{}]")
+_LONE_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOSTNAME_LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")  # RFC 1123, section 2.1
 
 
@@ -28,7 +30,7 @@ def fill_path(template: str, values: Mapping[str, str]) -> str:
         if values[name] in {"", ".", ".."}:
             message = f"{name} = {values[name]!r} cannot be part of the path {template}."
             raise CallError(message)
-        return quote(values[name], safe="")
+        return _quoted(values[name], safe="")
 
     return _FIELD.sub(filled, template)
 
@@ -47,7 +49,20 @@ def check_path(path: str) -> str:
     if any(part in {".", ".."} for part in path.replace("%2e", ".").replace("%2E", ".").split("/")) or "\\" in path:
         message = f"the path {path!r} has a '.' or '..' step."
         raise CallError(message)
-    return quote(path, safe="/%:@!$&'()*+,;=~{}")
+    for part in _BRACES.findall(path):
+        if not _FIELD.fullmatch(part):
+            message = f"the path {path!r} has {part!r}, which is no {{field}}; a field is letters, digits and '_'."
+            raise CallError(message)
+    path = _LONE_PERCENT.sub("%25", path)
+    return _quoted(path, safe="/%:@!$&'()*+,;=~{}")
+
+
+def _quoted(text: str, safe: str) -> str:
+    try:
+        return quote(text, safe=safe)
+    except UnicodeEncodeError:
+        message = f"{text!r} cannot be written in a URL."
+        raise CallError(message) from None
 
 
 def fill_base_url(connector: str, template: str, values: Mapping[str, str | None]) -> str:

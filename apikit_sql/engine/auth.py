@@ -6,7 +6,8 @@ A new kind of auth is a class here whose `auth_flow` yields the requests it need
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from typing import assert_never
 
 import httpx
 from pydantic import SecretStr
@@ -16,12 +17,13 @@ from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import is_reference, resolve
 
 
-class Credential(NamedTuple):
+@dataclass(frozen=True)
+class Credential:
     """A resolved auth: how it signs a request, what to call it, and the values that no text may show."""
 
-    auth: httpx.Auth
+    auth: httpx.Auth = field(repr=False)
     name: str
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 class HeaderAuth(httpx.Auth):
@@ -58,13 +60,14 @@ def authenticator(connector: str, auth: AuthConfig) -> Credential:
 
     Raises ConfigError that names the reference to set.
     """
-    names = {field: value.get_secret_value() for field in SECRET_FIELDS if (value := _secret(auth, field)) is not None}
-    found = {field: resolve(text) for field, text in names.items()}
+    names = {name: value.get_secret_value() for name in SECRET_FIELDS if (value := _secret(auth, name)) is not None}
+    found = {field: resolve(text) or None for field, text in names.items()}
     missing = [names[field] for field, value in found.items() if value is None]
     if missing and auth.optional:
         return ANONYMOUS
     if missing:
-        message = f"{connector}: {missing[0]} is not set. Set it, or ask the API anonymously with auth of type 'none'."
+        what = missing[0] or "a secret"
+        message = f"{connector}: {what} is not set. Set it, or ask the API anonymously with auth of type 'none'."
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}
     name = next((text for text in names.values() if is_reference(text)), auth.type)
@@ -82,7 +85,7 @@ def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.A
         case "none":
             return httpx.Auth()
         case "bearer":
-            return HeaderAuth("Authorization", f"{auth.prefix} {values['token']}")
+            return HeaderAuth("Authorization", f"{auth.prefix} {values['token']}".strip())
         case "apikey" if auth.api_key_query_param:
             return QueryAuth(auth.api_key_query_param, values["api_key"])
         case "apikey":
@@ -92,6 +95,8 @@ def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.A
         case "oauth2":
             message = f"{connector}: auth of type 'oauth2' is not available in this version."
             raise ConfigError(message)
+        case _:
+            assert_never(auth.type)
 
 
 def _secret(auth: AuthConfig, field: str) -> SecretStr | None:

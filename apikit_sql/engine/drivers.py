@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Generator
 from threading import Event
+from typing import assert_never
 
 import httpx
 
@@ -24,6 +25,9 @@ def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Generat
     try:
         step = next(steps, None)
         while step is not None:
+            if cancelled.is_set():
+                message = "the scan was interrupted"
+                raise ScanInterrupted(message)
             reply: Reply = None
             match step:
                 case Page():
@@ -32,9 +36,8 @@ def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Generat
                     cancelled.wait(seconds)
                 case Send():
                     reply = _send(step, client)
-            if cancelled.is_set():
-                message = "the scan was interrupted"
-                raise ScanInterrupted(message)
+                case _:
+                    assert_never(step)
             step = _advance(steps, reply)
     finally:
         steps.close()
@@ -53,6 +56,8 @@ async def adrive(steps: Steps[None], client: httpx.AsyncClient) -> AsyncGenerato
                     await asyncio.sleep(seconds)
                 case Send():
                     reply = await _asend(step, client)
+                case _:
+                    assert_never(step)
             step = _advance(steps, reply)
     finally:
         steps.close()

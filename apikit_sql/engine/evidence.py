@@ -5,6 +5,7 @@ The order: a Link header, a next URL in the body, a cursor, then totals with pag
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -31,6 +32,8 @@ _NEXT_URL = (
     "nextPage",
     "next_page",
 )
+_ALWAYS_URL = frozenset({"next_url", "nextUrl", "next_page_url", "nextLink", "next_link"})
+_LOOKS_LIKE_URL = re.compile(r"https?://|/|\?|[^\s?]+\?[^\s=]+=")
 #: A cursor's name in the body, and the query parameter that APIs with that name take it back under.
 _CURSORS = {
     "next_cursor": "cursor", "nextCursor": "cursor", "next_page_token": "page_token", "nextPageToken": "pageToken",
@@ -78,7 +81,7 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
             "but not how to ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {...}."
         )
         raise PaginationError(message)
-    if len(envelope.records) in _USUAL_PAGE_SIZES:
+    if len(envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
         warnings.warn(
             f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. "
             "If there are more, say pagination := {strategy: ...}; if not, pagination := 'none'.",
@@ -96,6 +99,12 @@ def with_known_end(settings: PaginationConfig, page: Page) -> PaginationConfig:
     return settings.model_copy(update={"total_pages_path": path}) if path else settings
 
 
+def _speaks_of_pages(page: Page) -> bool:
+    """Whether the page says anything of further ones, so that its silence about them is an answer."""
+    words = (*_NEXT_URL, *_CURSORS, *_HAS_MORE, *_TOTAL, *_TOTAL_PAGES)
+    return any(True for _ in _beside(page.envelope, words)) or any(name in page.headers for name in _TOTAL_HEADERS)
+
+
 Found = tuple[str, Mapping[str, object], str]  # a strategy, its fields, and what told it
 
 
@@ -106,7 +115,8 @@ def _by_link(page: Page) -> Found | None:
 def _by_next_url(envelope: Envelope) -> Found | None:
     for path, value in _beside(envelope, _NEXT_URL):
         target = value.get("href") if isinstance(value, dict) else value
-        if isinstance(target, str) and (target.startswith(("http://", "https://", "/", "?"))):
+        is_url = path.rpartition(".")[2] in _ALWAYS_URL or "@odata.nextLink" in path
+        if isinstance(target, str) and target and (is_url or _LOOKS_LIKE_URL.match(target)):
             return "next_url", {"next_url_path": path}, f"next URL at {path}"
     return None
 
@@ -130,14 +140,14 @@ def _by_cursor(envelope: Envelope) -> Found | None:
 
 
 def _by_numbers(page: Page, request: PageRequest) -> Found | None:
-    sent = {name for name, value in request.params if value.isdecimal()}
+    sent = {name: value for name, value in request.params if value.isdecimal()}
     totals = _totals(page)
     told = next((f"{path} = {value}" for path, value in totals.values() if path is not None), None)
     fields = {field: path for field, (path, _) in totals.items()}
     for names, strategy, field in ((_PAGE_PARAMS, "page", "page_param"), (_OFFSET_PARAMS, "offset", "offset_param")):
         param = next((name for name in names if name in sent), None)
         if param and told:
-            start = {"start_page": 0} if strategy == "page" and request.param(param) == "0" else {}
+            start = {"start_page": 0} if strategy == "page" and sent[param] == "0" else {}
             return strategy, {field: param, **fields, **start}, f"{told} and the parameter {param}"
     return None
 
@@ -155,10 +165,10 @@ def _totals(page: Page) -> dict[str, tuple[str | None, int | None]]:
 def _unfollowed(page: Page) -> str:
     """What says that there are more records than this page has, `` where nothing does."""
     envelope, seen = page.envelope, len(page.envelope.records)
-    for path, value in _beside(envelope, _HAS_MORE):
-        if value is True:
-            return f"{path} = true"
-    for path, value in _beside(envelope, ("next", "next_page", *_CURSORS)):
+    has_more = {path: value for path, value in _beside(envelope, _HAS_MORE) if isinstance(value, bool)}
+    if has_more:
+        return next((f"{path} = true" for path, value in has_more.items() if value), "")
+    for path, value in _beside(envelope, (*_NEXT_URL, *_CURSORS)):
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             return f"{path} is set"
     totals = _totals(page)
@@ -172,19 +182,21 @@ def _first_total(envelope: Envelope) -> tuple[str | None, int | None]:
     """A total's path and value. `count` and `items` may mean this page's, so they count only above what it holds."""
     for path, value in _beside(envelope, _TOTAL):
         name = path.rpartition(".")[2]
-        if _is_count(value) and (name not in {"count", "items"} or value > len(envelope.records)):
-            return path, value
+        count = _count(value)
+        if count is not None and (name not in {"count", "items"} or count > len(envelope.records)):
+            return path, count
     return None, None
 
 
 def _first_number(envelope: Envelope, names: tuple[str, ...]) -> tuple[str | None, int | None]:
-    return next(
-        ((path, value) for path, value in _beside(envelope, names) if _is_count(value) and value > 0), (None, None)
-    )
+    return next(((path, count) for path, value in _beside(envelope, names) if (count := _count(value))), (None, None))
 
 
-def _is_count(value: Any) -> bool:  # noqa: ANN401 - any JSON value
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+def _count(value: object) -> int | None:
+    """A number of things, also as text; None for any other value."""
+    if isinstance(value, str) and value.isdecimal():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def _beside(envelope: Envelope, names: Iterable[str]) -> Iterable[tuple[str, Any]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import httpx
@@ -18,20 +19,24 @@ import tenacity
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.auth import Credential
 from apikit_sql.engine.evidence import find_pagination, with_known_end
-from apikit_sql.engine.pagination import PageRequest, Progress, first_request, next_request
+from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
 from apikit_sql.engine.rate_limit import RateLimitState
-from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirected
+from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
 from apikit_sql.engine.request_log import LOGGER, RequestRecord
-from apikit_sql.engine.retry import new_attempts, retry_delay
+from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_after, retry_delay
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
 from apikit_sql.errors import AuthError, DecodeError, PaginationError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.records import Envelope, read_envelope
+from apikit_sql.records import read_envelope
 from apikit_sql.redaction import redact, redact_url
 
-_DEFAULT_HEADERS = {"accept": "application/json", "accept-encoding": "gzip, deflate", "user-agent": "apikit_sql"}
+_DEFAULT_HEADERS = {
+    b"accept": b"application/json",
+    b"accept-encoding": b"gzip, deflate",
+    b"user-agent": b"apikit_sql",
+}
 _LONGEST_REASON = 200  # characters of an API's own error message
-_AUTH_REFUSED, _TOO_MANY = 401, 429
+_AUTH_REFUSED = 401
 
 
 @dataclass(frozen=True)
@@ -50,38 +55,40 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
     A page is asked for only when the one before it has been taken. Raises an ApikitError that names the API.
     """
     request: PageRequest | None = first_request(plan)
-    settings, seen, records = plan.pagination, set[PageRequest](), 0
-    previous: Envelope | None = None
-    number = 0
+    settings, seen, progress = plan.pagination, set[PageRequest](), Progress()
     while request is not None:
         seen.add(request)
-        number += 1
-        if number > settings.max_pages:
-            message = (
-                f"{_where(plan, request)} has more than max_pages = {settings.max_pages} pages. "
-                f"Say max_pages := a larger number, or pages := {settings.max_pages}."
-            )
-            raise PaginationError(message)
-        page = (
-            first if first is not None and number == 1 else (yield from _page(plan, settings, access, request, number))
-        )
-        if page is None:
-            return
-        records += len(page.envelope.records)
+        with _naming(plan, request):
+            check_guard(settings, progress)
+        if first is not None and progress.pages == 0:
+            page: Page | None = first
+        else:
+            page = yield from _page(plan, settings, access, request, progress.pages + 1)
+        with _naming(plan, request):
+            if is_past_end(settings, page, progress):
+                return
+        assert page is not None  # noqa: S101 - else it is past the end
+        progress = progress.after(request, page)
         yield page
-        if number == plan.pages:
+        if progress.pages == plan.pages:
             return
-        try:
-            if number == 1:
+        with _naming(plan, request):
+            if progress.pages == 1:
                 settings = _settled(settings, page, request)
-            following = next_request(settings, page, Progress(request, number, records, previous))
-        except PaginationError as error:
-            message = f"{_where(plan, request)}: {error}"
-            raise PaginationError(message) from None
-        if following in seen:
-            message = f"{_where(plan, request)}: page {number} leads back to an earlier page, after {records} records."
-            raise PaginationError(message)
-        request, previous = following, page.envelope
+            request = next_request(settings, page, progress)
+            if request in seen:
+                message = f"page {page.number} leads back to an earlier page, after {progress.records} records."
+                raise PaginationError(message)
+
+
+@contextmanager
+def _naming(plan: RequestPlan, request: PageRequest) -> Iterator[None]:
+    """While inside, a PaginationError gets the API and the path in front."""
+    try:
+        yield
+    except PaginationError as error:
+        message = f"{_where(plan, request)}: {error}"
+        raise PaginationError(message) from None
 
 
 def _settled(settings: PaginationConfig, page: Page, request: PageRequest) -> PaginationConfig:
@@ -105,28 +112,25 @@ def _page(
         raise
     try:
         envelope = read_envelope(response.content, plan.record_path)
+        if envelope.tells_error_only:
+            raise _refused(plan, access, request, response, " with an error{reason}")
     except DecodeError as error:
         kind = response.headers.get("content-type", "no content type")
         message = f"{_where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
         raise DecodeError(message) from None
-    _refuse_errors(plan, request, envelope, response)
     url = redact_url(request.full_url, access.credential.secrets)
     return Page(number, url, response.status_code, response.headers, envelope, len(response.content))
-
-
-def _refuse_errors(plan: RequestPlan, request: PageRequest, envelope: Envelope, response: httpx.Response) -> None:
-    """Raise RequestError where a good status carries an error instead of records."""
-    is_found = plan.record_path is None and envelope.is_single and envelope.record_path == ""
-    if is_found and "id" not in envelope.beside and (envelope.at("error") or envelope.at("errors")):
-        message = f"{_where(plan, request)} answered {response.status_code} with an error{_reason(response)}"
-        raise RequestError(message, status=response.status_code, url=redact_url(request.full_url))
 
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
     """Send `request` until it is answered well or the retries are used up; the last answer decides the error."""
     attempts = new_attempts()
     while True:
-        yield from _wait_for_limit(plan, access, request)
+        wait = access.limiter.reserve(plan.max_wait)
+        if wait > plan.max_wait:
+            raise _out_of_patience(plan, access, request, wait, TOO_MANY)
+        if wait > 0:
+            yield Sleep(wait)
         try:
             response = yield from _signed(plan, access, request, attempts)
         except httpx.TransportError:
@@ -137,50 +141,34 @@ def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[h
         delay = retry_delay(plan.retry, attempts, access.clock)
         if delay is None:
             return _answer(plan, access, request, attempts)
-        if delay > plan.max_wait:
-            raise _out_of_patience(plan, request, delay)
-        yield Sleep(delay)
+        if delay.asked > plan.max_wait:
+            raise _out_of_patience(plan, access, request, delay.asked, response.status_code)
+        yield Sleep(min(delay.seconds, max(plan.max_wait, delay.asked)))
         attempts.prepare_for_next_attempt()
-
-
-def _wait_for_limit(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[None]:
-    wait = access.limiter.reserve()
-    if wait > plan.max_wait:
-        raise _out_of_patience(plan, request, wait)
-    if wait > 0:
-        yield Sleep(wait)
-
-
-def _out_of_patience(plan: RequestPlan, request: PageRequest, wait: float) -> RateLimitError:
-    message = (
-        f"{_where(plan, request)}: the API asks to wait {wait:.0f} s, longer than max_wait = {plan.max_wait:g} s. "
-        "Try again later, or install with a larger max_wait."
-    )
-    return RateLimitError(message, status=_TOO_MANY, url=redact_url(request.full_url), retry_after=wait)
 
 
 def _signed(
     plan: RequestPlan, access: Access, request: PageRequest, attempts: tenacity.RetryCallState
 ) -> Steps[httpx.Response]:
     """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are."""
+    secrets = access.credential.secrets
     url = httpx.URL(request.full_url)
-    check_origin(plan, url, "next link")
-    headers = _DEFAULT_HEADERS | {name.lower(): value for name, value in plan.headers}
+    check_origin(plan, url, "next link", secrets)
+    headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
-        headers["content-type"] = "application/json"
-    unsigned = httpx.Request(plan.method, url, headers=headers, content=request.body)
+        headers[b"content-type"] = b"application/json"
     for _ in range(MOST_REDIRECTS + 1):
-        flow = (access.credential.auth if is_home(plan, unsigned.url) else httpx.Auth()).auth_flow(unsigned)
+        unsigned = httpx.Request(plan.method, url, headers=list(headers.items()), content=request.body)
+        flow = (access.credential.auth if is_home(plan, url) else httpx.Auth()).auth_flow(unsigned)
         signed: httpx.Request | None = next(flow)
         while signed is not None:
             response = yield from _sent(plan, access, signed, attempts.attempt_number)
             signed = _next_of(flow, response)
-        following = redirected(plan, response)
-        if following is None:
+        target = redirect_target(plan, response, secrets)
+        if target is None:
             return response
-        unsigned = following
-    message = f"{_where(plan, request)} redirected more than {MOST_REDIRECTS} times."
-    raise RequestError(message, status=response.status_code, url=redact_url(request.full_url))
+        url = target
+    raise _refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
 
 
 def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
@@ -201,6 +189,10 @@ def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
     except httpx.TransportError:
         access.record(replace(record, elapsed=access.clock() - started))
         raise
+    except DecodeError as error:
+        access.record(replace(record, elapsed=access.clock() - started))
+        message = f"{plan.connector}: {request.method} {request.url.path}: {error}"
+        raise DecodeError(message) from None
     assert response is not None  # noqa: S101 - a driver answers Send with a response
     elapsed = access.clock() - started
     access.record(replace(record, status=response.status_code, elapsed=elapsed, size=len(response.content)))
@@ -221,26 +213,42 @@ def _answer(
     """The last answer if it is a good one. Raises the RequestError that it is otherwise."""
     outcome = attempts.outcome
     assert outcome is not None  # noqa: S101 - asked only after an attempt
-    where, url = _where(plan, request), redact_url(request.full_url, access.credential.secrets)
+    secrets, tried = access.credential.secrets, attempts.attempt_number
     if outcome.failed:
         cause = outcome.exception()
-        what = redact(str(cause) or type(cause).__name__, access.credential.secrets)
-        message = f"{where}: no answer after {attempts.attempt_number} attempts: {what}"
-        raise RequestError(message, url=url)
+        what = redact(str(cause) or type(cause).__name__, secrets)
+        message = f"{_where(plan, request)}: no answer after {tried} attempts: {what}"
+        raise RequestError(message, url=redact_url(request.full_url, secrets))
     response: httpx.Response = outcome.result()
     if response.is_success:
         return response
-    reason = redact(_reason(response), access.credential.secrets)
-    match response.status_code:
-        case 401:
-            message = f"{where} answered 401{reason}: the credential ({access.credential.name}) was refused."
-            raise AuthError(message, status=_AUTH_REFUSED, url=url)
-        case 429:
-            message = f"{where} answered 429{reason}, after {attempts.attempt_number} attempts."
-            raise RateLimitError(message, status=_TOO_MANY, url=url)
-        case status:
-            message = f"{where} answered {status}{reason}"
-            raise RequestError(message, status=status, url=url)
+    raise _refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
+
+
+def _refused(
+    plan: RequestPlan, access: Access, request: PageRequest, response: httpx.Response, how: str
+) -> RequestError:
+    """The error for an answer that is not a page of records; `how` has a place for the API's own `{reason}`."""
+    secrets, status = access.credential.secrets, response.status_code
+    message = f"{_where(plan, request)} answered {status}{how.format(reason=redact(reason_of(response), secrets))}"
+    url = redact_url(request.full_url, secrets)
+    if status == _AUTH_REFUSED:
+        return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
+    if is_limited(response):
+        asked = retry_after(response.headers, access.clock)
+        return RateLimitError(message, status=status, url=url, retry_after=asked)
+    return RequestError(message, status=status, url=url)
+
+
+def _out_of_patience(
+    plan: RequestPlan, access: Access, request: PageRequest, wait: float, status: int
+) -> RateLimitError:
+    message = (
+        f"{_where(plan, request)}: the API asks to wait {wait:.0f} s, longer than max_wait = {plan.max_wait:g} s. "
+        "Try again later, or install with a larger max_wait."
+    )
+    url = redact_url(request.full_url, access.credential.secrets)
+    return RateLimitError(message, status=status, url=url, retry_after=wait)
 
 
 def _where(plan: RequestPlan, request: PageRequest) -> str:
@@ -248,8 +256,8 @@ def _where(plan: RequestPlan, request: PageRequest) -> str:
     return f"{plan.connector}: {plan.method} {httpx.URL(request.url).path}"
 
 
-def _reason(response: httpx.Response) -> str:
-    """The API's own words for an error, shortened; `` where it has none."""
+def reason_of(response: httpx.Response) -> str:
+    """The API's own words for an error, shortened, in brackets; `` where it has none."""
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -263,5 +271,6 @@ def _reason(response: httpx.Response) -> str:
         if isinstance(found, dict):
             found = found.get("message") or found.get("detail") or found.get("title")
         if isinstance(found, str) and found:
-            return f" ({' '.join(found.split())[:_LONGEST_REASON]})"
+            printable = "".join(character if character.isprintable() else " " for character in found)
+            return f" ({' '.join(printable.split())[:_LONGEST_REASON]})"
     return ""

@@ -18,11 +18,10 @@ from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.records import Envelope
 
-_PARAMETER = r"""\s*;\s*([^\s=;,"<>]+)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;,"]*)))?"""
-_ATTRIBUTE = re.compile(_PARAMETER)
-_LINK = re.compile(r"<\s*([^<>]*?)\s*>((?:" + _PARAMETER.replace("(", "(?:").replace("(?:?:", "(?:") + ")*)")
+_TARGET = re.compile(r"<([^<>]*)>")
+_PARAMETER = re.compile(r"""(?:\s*+;)++\s*+([^\s=;,"<>]++)(?:\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*+)))?+""")
+_SHOWN = 80  # characters of a server's text that an error shows
 
 
 @dataclass(frozen=True)
@@ -38,43 +37,47 @@ class PageRequest:
         """The URL with its query."""
         return f"{self.url}?{urlencode(self.params, quote_via=quote)}" if self.params else self.url
 
-    def param(self, name: str) -> str | None:
-        """The value of a query parameter, None where it is not sent."""
+    def value(self, settings: PaginationConfig, name: str) -> object:
+        """What is sent under `name`, where `settings` put their parameters; None where nothing is."""
+        if settings.params_in == "body":
+            return json.loads(self.body or b"{}").get(name)
         return dict(self.params).get(name)
 
-    def with_params(self, changed: Mapping[str, str]) -> PageRequest:
-        """The same request with these query parameters."""
+    def with_values(self, settings: PaginationConfig, changed: Mapping[str, object]) -> PageRequest:
+        """The same request with these values, in the query or the JSON body as `settings` say."""
+        if settings.params_in == "body":
+            return replace(self, body=json.dumps({**json.loads(self.body or b"{}"), **changed}).encode())
         kept = tuple(pair for pair in self.params if pair[0] not in changed)
-        return replace(self, params=kept + tuple(changed.items()))
-
-    def with_body_fields(self, changed: Mapping[str, object]) -> PageRequest:
-        """The same request with these fields of its JSON body."""
-        return replace(self, body=json.dumps({**json.loads(self.body or b"{}"), **changed}).encode())
+        return replace(self, params=kept + tuple((name, _text(value)) for name, value in changed.items()))
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a trip has come once its newest page is in: pages and records seen, and the page before the newest."""
+    """How far a trip has come: pages and records seen, and the newest request with its page."""
 
-    request: PageRequest
-    pages: int
-    records: int
-    previous: Envelope | None = None
+    request: PageRequest = PageRequest("")
+    pages: int = 0
+    records: int = 0
+    page: Page | None = None
+
+    def after(self, request: PageRequest, page: Page) -> Progress:
+        """The progress once `page` is in."""
+        return Progress(request, self.pages + 1, self.records + len(page.envelope.records), page)
 
 
 def first_request(plan: RequestPlan) -> PageRequest:
     """The request of a trip's first page, with the parameters that its strategy starts with."""
     settings, request = plan.pagination, PageRequest(plan.base_url + plan.path, plan.params, plan.body)
-    starting: dict[str, str] = {}
+    starting: dict[str, object] = {}
     if settings.limit_param and settings.page_size:
-        starting[settings.limit_param] = str(settings.page_size)
+        starting[settings.limit_param] = settings.page_size
     if settings.strategy == "page" and settings.page_param:
-        starting[settings.page_param] = str(settings.start_page)
+        starting[settings.page_param] = settings.start_page
     if settings.strategy == "offset" and settings.offset_param:
-        starting[settings.offset_param] = "0"
-    if settings.params_in == "body":
-        return request.with_body_fields({name: int(value) for name, value in starting.items()})
-    return request.with_params({name: value for name, value in starting.items() if request.param(name) is None})
+        starting[settings.offset_param] = 0
+    return request.with_values(
+        settings, {name: value for name, value in starting.items() if request.value(settings, name) is None}
+    )
 
 
 def next_request(settings: PaginationConfig, page: Page, progress: Progress) -> PageRequest | None:
@@ -102,23 +105,70 @@ def next_request(settings: PaginationConfig, page: Page, progress: Progress) -> 
             assert_never(unreachable)
 
 
+def check_guard(settings: PaginationConfig, progress: Progress) -> None:
+    """Raise PaginationError where one more page would be beyond `max_pages`: rows would be missing without a word."""
+    if progress.pages == settings.max_pages:
+        most = settings.max_pages
+        message = f"no end within max_pages = {most} pages. Say a larger max_pages, or stop there with pages := {most}."
+        raise PaginationError(message)
+
+
+def is_past_end(settings: PaginationConfig, page: Page | None, progress: Progress) -> bool:
+    """Whether `page`, the one after `progress`, lies past the end: it repeats the page before, or is None (a 404).
+
+    A server that clamps a page past the end answers the last one again. Were it to answer the first one again, it
+    would be ignoring the parameter. Raises PaginationError for that, and where the API has told of more records.
+    """
+    newest = progress.page
+    if newest is None or settings.strategy not in {"page", "offset"}:
+        return False
+    if page is not None and not (page.envelope.records and page.envelope.records == newest.envelope.records):
+        return False
+    if page is not None and progress.pages == 1:
+        message = "page 2 repeats page 1: the API ignores the paging parameter, or has one page only (say pages := 1)."
+        raise PaginationError(message)
+    _refuse_short(settings, newest, progress.records)
+    return True
+
+
+def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
+    """Raise PaginationError where `page` tells of more than the `records` that came before the end."""
+    total = _total(settings, page)
+    if total is not None and total > records:
+        message = f"the API says there are {total} records, but its pages end after {records}."
+        raise PaginationError(message)
+    if settings.total_pages_path and isinstance(pages := page.envelope.at(settings.total_pages_path), int):
+        message = f"the API says there are {pages} pages, but they end after {records} records."
+        raise PaginationError(message)
+
+
 def next_link(headers: httpx.Headers) -> str | None:
     """The target of `rel="next"` in the Link header (RFC 8288, section 3), None where there is none.
 
     Targets may hold commas and semicolons, a relation type may stand among several, and only the first rel counts.
     """
-    for target, attributes in _LINK.findall(headers.get("link", "")):
-        relation = next(
-            (quoted or plain for name, quoted, plain in _ATTRIBUTE.findall(attributes) if name.lower() == "rel"), ""
-        )
-        if "next" in relation.lower().split():
-            return str(target)
+    text, at = headers.get("link", ""), 0
+    while target := _TARGET.search(text, at):
+        at, relation = target.end(), None
+        while parameter := _PARAMETER.match(text, at):
+            at = parameter.end()
+            if parameter[1].lower() == "rel" and relation is None:
+                relation = parameter[2] or parameter[3] or ""
+        if "next" in (relation or "").lower().split():
+            return target[1].strip()
     return None
 
 
 def _follow(request: PageRequest, link: str | None) -> PageRequest | None:
-    """The request that `link`, perhaps relative, leads to."""
-    return None if not link else PageRequest(urljoin(request.full_url, link), body=request.body)
+    """The request that `link`, perhaps relative, leads to. Raises PaginationError where it is no URL."""
+    if not link:
+        return None
+    try:
+        url = str(httpx.URL(urljoin(request.full_url, link)))
+    except (httpx.InvalidURL, ValueError):
+        message = f"the next link {link[:_SHOWN]!r} is no URL."
+        raise PaginationError(message) from None
+    return PageRequest(url, body=request.body)
 
 
 def _next_url(settings: PaginationConfig, page: Page) -> str | None:
@@ -127,10 +177,10 @@ def _next_url(settings: PaginationConfig, page: Page) -> str | None:
     found = page.envelope.at(settings.next_url_path) if settings.next_url_path else None
     if isinstance(found, dict):
         found = found.get("href")  # HAL and JSON:API may write a link as an object
-    if found is not None and not isinstance(found, str):
-        message = f"{settings.next_url_path} is {found!r}, not a URL."
+    if not isinstance(found, str) and found is not None and found is not False:
+        message = f"{settings.next_url_path} is {_text(found)[:_SHOWN]}, not a URL."
         raise PaginationError(message)
-    return found
+    return found or None
 
 
 def _next_cursor(settings: PaginationConfig, page: Page, request: PageRequest) -> PageRequest | None:
@@ -143,74 +193,59 @@ def _next_cursor(settings: PaginationConfig, page: Page, request: PageRequest) -
             message = f"{settings.has_more_path} says that there is more, but the page has no cursor."
             raise PaginationError(message)
         return None
-    if settings.params_in == "body":
-        return request.with_body_fields(cursors)
-    return request.with_params({name: _cursor_text(value) for name, value in cursors.items()})
+    return request.with_values(settings, cursors)
 
 
 def _cursors(settings: PaginationConfig, page: Page) -> Iterable[tuple[str, Any]]:
     """Each cursor that the page gives, under the parameter that sends it back."""
-    for field in settings.cursor_fields:
-        if (value := page.envelope.at(field)) not in {None, ""}:
-            yield field.rpartition(".")[2], value
-    if settings.cursor_fields or settings.cursor_param is None:
-        return
-    value = None
+    if settings.cursor_fields:
+        given = [(field.rpartition(".")[2], page.envelope.at(field)) for field in settings.cursor_fields]
+    else:
+        given = [(settings.cursor_param or "", _cursor(settings, page))]
+    return [(name, value) for name, value in given if value is not None and value is not False and value != ""]
+
+
+def _cursor(settings: PaginationConfig, page: Page) -> Any:  # noqa: ANN401 - any JSON value
     if settings.next_cursor_header:
-        value = page.headers.get(settings.next_cursor_header)
-    elif settings.next_cursor_path:
-        value = page.envelope.at(settings.next_cursor_path)
-    elif settings.cursor_record_field:
-        value = page.envelope.of_last_record(settings.cursor_record_field)
-    if value is not None and value is not False and value != "":
-        yield settings.cursor_param, value
+        return page.headers.get(settings.next_cursor_header)
+    if settings.next_cursor_path:
+        return page.envelope.at(settings.next_cursor_path)
+    return page.envelope.of_last_record(settings.cursor_record_field or "")
 
 
-def _cursor_text(value: object) -> str:
+def _text(value: object) -> str:
+    """A value as a parameter: an object is its JSON text."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
 
 
 def _next_offset(settings: PaginationConfig, page: Page, progress: Progress) -> PageRequest | None:
     assert settings.offset_param is not None  # noqa: S101 - the model refuses it
-    offset = _sent_number(progress.request, settings.offset_param, 0)
-    count = len(page.envelope.records)
+    offset = _sent_number(settings, progress.request, settings.offset_param, 0)
+    beyond = offset + len(page.envelope.records)
     total = _total(settings, page)
-    if _is_end(page, progress, total, beyond=offset + count):
+    if total is not None and beyond >= total:
         return None
-    return progress.request.with_params({settings.offset_param: str(offset + count)})
+    if not page.envelope.records:
+        _refuse_short(settings, page, beyond)
+        return None
+    return progress.request.with_values(settings, {settings.offset_param: beyond})
 
 
 def _next_number(settings: PaginationConfig, page: Page, progress: Progress) -> PageRequest | None:
     assert settings.page_param is not None  # noqa: S101 - the model refuses it
-    number = _sent_number(progress.request, settings.page_param, settings.start_page)
+    number = _sent_number(settings, progress.request, settings.page_param, settings.start_page)
     last = page.envelope.at(settings.total_pages_path) if settings.total_pages_path else None
     if isinstance(last, int) and number - settings.start_page + 1 >= last:
         return None
     is_whole = number - settings.start_page + 1 == progress.pages  # else the caller began in the middle
     total = _total(settings, page) if is_whole else None
-    if _is_end(page, progress, total, beyond=progress.records):
+    if total is not None and progress.records >= total:
         return None
-    return progress.request.with_params({settings.page_param: str(number + 1)})
-
-
-def _is_end(page: Page, progress: Progress, total: int | None, *, beyond: int) -> bool:
-    """Whether no records lie beyond the first `beyond`: by the total, else by an empty or a repeated page.
-
-    A server that clamps a page past the end answers the last one again. Were it to answer the first one again, it
-    would be ignoring the parameter, which is an error and not an end.
-    """
-    if total is not None and beyond >= total:
-        return True
     if not page.envelope.records:
-        if total is not None:
-            message = f"the API says there are {total} records, but sent an empty page after {beyond}."
-            raise PaginationError(message)
-        return True
-    is_repeated = progress.previous is not None and progress.previous.records == page.envelope.records
-    if is_repeated and progress.pages == 2:  # noqa: PLR2004 - the second page repeats the first
-        message = "page 2 repeats page 1: the API ignores the page's parameter, or has one page only."
-        raise PaginationError(message)
-    return is_repeated
+        if is_whole:
+            _refuse_short(settings, page, progress.records)
+        return None
+    return progress.request.with_values(settings, {settings.page_param: number + 1})
 
 
 def _total(settings: PaginationConfig, page: Page) -> int | None:
@@ -223,11 +258,11 @@ def _total(settings: PaginationConfig, page: Page) -> int | None:
     return int(found) if isinstance(found, int) or found.isdecimal() else None
 
 
-def _sent_number(request: PageRequest, param: str, default: int) -> int:
-    text = request.param(param)
-    if text is None:
+def _sent_number(settings: PaginationConfig, request: PageRequest, param: str, default: int) -> int:
+    sent = request.value(settings, param)
+    if sent is None:
         return default
-    if not text.isdecimal():
-        message = f"the parameter {param} = {text!r} is not a number to count on from."
+    if not str(sent).isdecimal():
+        message = f"the parameter {param} = {_text(sent)[:_SHOWN]} is not a number to count on from."
         raise PaginationError(message)
-    return int(text)
+    return int(str(sent))

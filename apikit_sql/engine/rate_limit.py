@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -9,8 +10,9 @@ from collections.abc import Callable
 import httpx
 
 from apikit_sql.connector.manifest import RateLimitConfig
-from apikit_sql.engine.retry import retry_after
+from apikit_sql.engine.retry import is_limited, retry_after
 
+_UNAVAILABLE = 503
 _REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "x-rate-limit-remaining")
 _RESET = ("x-ratelimit-reset", "ratelimit-reset", "x-rate-limit-reset")
 _MILLISECONDS_FROM = 10**11  # a reset above this is not in seconds: as seconds it would lie in the year 5138
@@ -35,9 +37,11 @@ class RateLimitState:
 
     @property
     def headroom(self) -> int | None:
-        """Requests left in the current window above `min_remaining`; None while the API has not said."""
+        """Requests left in the current window above `min_remaining`; None where the API has not said."""
         with self._lock:
-            return None if self._remaining is None else max(0, self._remaining - self._config.min_remaining)
+            if self._remaining is None or self._clock() >= self._reset_at:
+                return None
+            return max(0, self._remaining - self._config.min_remaining)
 
     def should_throttle(self) -> bool:
         """Whether the next request has to wait."""
@@ -48,11 +52,13 @@ class RateLimitState:
         with self._lock:
             return self._wait(self._clock())
 
-    def reserve(self) -> float:
-        """Take the next free slot; the seconds until it comes."""
+    def reserve(self, longest: float = math.inf) -> float:
+        """Take the next free slot; the seconds until it comes. No slot is taken where that is more than `longest`."""
         with self._lock:
             now = self._clock()
             wait = self._wait(now)
+            if wait > longest:
+                return wait
             if self._config.requests_per_second:
                 self._free_at = now + wait + 1 / self._config.requests_per_second
             if self._remaining is not None and self._remaining > 0:
@@ -63,7 +69,8 @@ class RateLimitState:
         """Learn from an answer: what remains and until when, and a 429's or 503's Retry-After."""
         headers = response.headers
         remaining, reset = _number(headers, _REMAINING), _number(headers, _RESET)
-        asked = retry_after(headers, self._clock) if response.status_code in {429, 503} else None
+        is_told = is_limited(response) or response.status_code == _UNAVAILABLE
+        asked = retry_after(headers, self._clock) if is_told else None
         with self._lock:
             now = self._clock()
             if asked is not None:
@@ -82,9 +89,11 @@ class RateLimitState:
 def _number(headers: httpx.Headers, names: tuple[str, ...]) -> float | None:
     for name in names:
         try:
-            return float(headers[name])
+            number = float(headers[name])
         except (KeyError, ValueError):
             continue
+        if math.isfinite(number):
+            return number
     return None
 
 

@@ -7,7 +7,7 @@ import httpx
 from apikit_sql.engine.auth import origin_of
 from apikit_sql.errors import OriginError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import redact_url
+from apikit_sql.redaction import carries_secret, redact_url
 
 #: How many redirects one request may take.
 MOST_REDIRECTS = 5
@@ -19,23 +19,29 @@ def is_home(plan: RequestPlan, url: httpx.URL) -> bool:
     return origin_of(url) == origin_of(httpx.URL(plan.base_url))
 
 
-def check_origin(plan: RequestPlan, url: httpx.URL, what: str) -> None:
-    """Refuse `url`, which `what` led to, unless it is at home or on an allowed origin.
+def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[str, ...]) -> None:
+    """Refuse `url`, which `what` led to, unless it is at home, or on an allowed origin and without our secrets.
 
-    Raises OriginError: a link in a response must not make the caller fetch from wherever the server says.
+    Raises OriginError: a link in a response must not make the caller fetch from wherever the server says, nor carry
+    what the server has echoed.
     """
+    if is_home(plan, url) and not url.userinfo:
+        return
     allowed = (origin_of(httpx.URL(origin)) for origin in plan.allowed_origins)
-    if url.userinfo or not (is_home(plan, url) or origin_of(url) in allowed):
-        origin = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
+    origin = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
+    if url.userinfo or origin_of(url) not in allowed:
         message = (
             f"{plan.connector}: a {what} leads to {origin}, away from {plan.base_url}. If that is right, add it to the "
             "manifest's allowed_origins."
         )
         raise OriginError(message)
+    if carries_secret(str(url), secrets):
+        message = f"{plan.connector}: a {what} to {origin} carries the credential along; it was not followed."
+        raise OriginError(message)
 
 
-def redirected(plan: RequestPlan, response: httpx.Response) -> httpx.Request | None:
-    """The request that a redirect leads to, or None where `response` is none.
+def redirect_target(plan: RequestPlan, response: httpx.Response, secrets: tuple[str, ...]) -> httpx.URL | None:
+    """Where a redirect leads, or None where `response` is none.
 
     Only reads are redirected, and only within the allowed origins (RFC 9110, section 15.4). Raises OriginError.
     """
@@ -43,14 +49,14 @@ def redirected(plan: RequestPlan, response: httpx.Response) -> httpx.Request | N
     if response.status_code not in _REDIRECTS or location is None:
         return None
     request = response.request
+    url = redact_url(str(request.url), secrets)
     if request.method != "GET":
         message = f"{plan.connector} redirected a {request.method}, which is not sent twice."
-        raise RequestError(message, status=response.status_code, url=redact_url(str(request.url)))
+        raise RequestError(message, status=response.status_code, url=url)
     try:
         target = request.url.join(location)
-    except httpx.InvalidURL:
+    except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector} redirected to what is no URL."
-        raise RequestError(message, status=response.status_code, url=redact_url(str(request.url))) from None
-    check_origin(plan, target, "redirect")
-    headers = {name: value for name, value in request.headers.items() if name not in {"host", "authorization"}}
-    return httpx.Request("GET", target, headers=headers)
+        raise RequestError(message, status=response.status_code, url=url) from None
+    check_origin(plan, target, "redirect", secrets)
+    return target

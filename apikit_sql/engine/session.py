@@ -64,7 +64,7 @@ class Session:
         self._clients: dict[bool, httpx.Client] = {}
         self._limiters: dict[object, RateLimitState] = {}
         self._samples: OrderedDict[RequestPlan, tuple[float, Page]] = OrderedDict()
-        self._running: set[Event] = set()
+        self._running: dict[object, Event] = {}
         self._demo: DemoServer | None = None
         atexit.register(_stop_at_exit, weakref.ref(self))
 
@@ -84,17 +84,16 @@ class Session:
         """The pages of `plan`, beginning with `first` if it is there already. Closing them stops the requests."""
         return read_ahead(drive(trip(plan, self._access(plan), first), self._client(plan), cancelled), cancelled)
 
-    def sample(self, plan: RequestPlan, cancelled: Event) -> Page | None:
-        """The first page of `plan`, kept for the scan that follows; None where there is none."""
+    def sample(self, plan: RequestPlan, cancelled: Event) -> Page:
+        """The first page of `plan`, kept for the scan that follows."""
         with self._lock:
             kept = self._samples.get(plan)
         if kept is not None and self._clock() - kept[0] < _SAMPLE_LIFETIME:
             return kept[1]
         pages = self.pages(plan, cancelled)
         with self.running(cancelled), closing(pages):
-            page = next(pages, None)
-        if page is not None:
-            self._keep(plan, page)
+            page = next(pages)
+        self._keep(plan, page)
         return page
 
     def take_sample(self, plan: RequestPlan) -> Page | None:
@@ -106,18 +105,19 @@ class Session:
     @contextmanager
     def running(self, cancelled: Event) -> Iterator[None]:
         """While inside, leaving the interpreter or `interrupt` sets `cancelled`."""
+        scan = object()
         with self._lock:
-            self._running.add(cancelled)
+            self._running[scan] = cancelled
         try:
             yield
         finally:
             with self._lock:
-                self._running.discard(cancelled)
+                del self._running[scan]
 
     def close(self) -> None:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
         with self._lock:
-            running, clients, demo = set(self._running), list(self._clients.values()), self._demo
+            running, clients, demo = list(self._running.values()), list(self._clients.values()), self._demo
             self._clients, self._demo = {}, None
         for cancelled in running:
             cancelled.set()
@@ -131,7 +131,7 @@ class Session:
         deadline = time.monotonic() + longest
         while time.monotonic() < deadline:
             with self._lock:
-                running = set(self._running)
+                running = list(self._running.values())
             for cancelled in running:
                 cancelled.set()
             if not running:
@@ -183,3 +183,4 @@ def _stop_at_exit(reference: weakref.ref[Session]) -> None:
     session = reference()
     if session is not None:
         session.stop_running(_EXIT_WAIT)
+        session.close()

@@ -8,18 +8,19 @@ import datetime as dt
 import json
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from apikit_sql.connector.manifest import ColumnConfig, KeyColumn, Operator, PaginationConfig
+from apikit_sql.connector.manifest import ColumnConfig, KeyColumn, Operator, PaginationConfig, Strategy
 from apikit_sql.connector.registry import explain
 from apikit_sql.errors import CallError
 from apikit_sql.redaction import is_secret_header, is_secret_param
 from apikit_sql.secrets import has_reference
 
 _WRITTEN = "Options are written name := value; name = value is a comparison, which DuckDB passes as a boolean."
-_FILTER = re.compile(r"\s*(?P<column>.*?)\s*(?P<operator>>=|<=|>|<|=)?\s*")
+_OBJECTS = frozenset({"params", "path_params", "columns", "types", "filters", "headers"})
+_FILTER = re.compile(r"\s*(?P<column>.*?[^\s!<>=])\s*(?P<operator>>=|<=|>|<|=)?\s*")
 _PAGE_PARAMS = frozenset({"key", "auth", "sig", "signature", "token", "credential"})  # of many innocent uses too
 
 
@@ -28,15 +29,17 @@ def _object(value: object) -> object:
     if isinstance(value, str):
         try:
             return json.loads(value, parse_float=_number_text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
 
 def _number_text(text: str) -> object:
-    """A JSON float as it goes into a URL: whole numbers without `.0`."""
-    number = float(text)
-    return int(number) if number.is_integer() and abs(number) < 2**53 else _Verbatim(text)
+    """A JSON float as it goes into a URL: its own digits, whole numbers without `.0`."""
+    whole, _, fraction = text.partition(".")
+    if "e" not in text.lower() and not fraction.strip("0"):
+        return int(whole)
+    return _Verbatim(text)
 
 
 class _Verbatim(str):
@@ -52,7 +55,7 @@ TypeChoice = Annotated[
 
 
 class Call(BaseModel):
-    """The arguments of one `apikit(...)`."""
+    """The arguments of one `apikit(...)`. Where `pagination` is a strategy's name, that is `strategy`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -63,8 +66,9 @@ class Call(BaseModel):
     path_params: JsonObject = Field(default_factory=dict)
     path_params_type: str = ""
     data_path: str | None = None
-    pages: Literal["all"] | Annotated[int, Field(ge=1)] = "all"
-    pagination: PaginationConfig | Annotated[str, Field(strict=True)] | None = None
+    pages: Annotated[int, Field(ge=1)] | None = None
+    pagination: Annotated[PaginationConfig, BeforeValidator(_object)] | None = None
+    strategy: Strategy | None = None
     page_size: Annotated[int, Field(ge=1)] | None = None
     max_pages: Annotated[int, Field(ge=1)] | None = None
     columns: Annotated[dict[str, TypeChoice], BeforeValidator(_object)] | None = None
@@ -85,12 +89,26 @@ def read_call(text: str) -> Call:
         if isinstance(value, bool):
             message = f"apikit: {name} is a boolean. {_WRITTEN}"
             raise CallError(message)
+        if name in _OBJECTS and not isinstance(_object(value), dict):
+            message = f"apikit: {name} is not an object {{name: value}}. {_WRITTEN}"
+            raise CallError(message)
+    if isinstance(name := arguments.get("pagination"), str) and not name.lstrip().startswith("{"):
+        arguments["strategy"] = _strategy(arguments.pop("pagination"))
+    if arguments.get("pages") == "all":
+        del arguments["pages"]
     try:
         call = Call.model_validate(arguments)
     except ValidationError as error:
         raise CallError("apikit: " + explain(error)) from None
     _refuse_secrets(call)
     return call
+
+
+def _strategy(name: str) -> str:
+    if name not in get_args(Strategy):
+        message = f"apikit: pagination: {name!r} is no strategy; they are {', '.join(get_args(Strategy))}."
+        raise CallError(message)
+    return name
 
 
 def _refuse_secrets(call: Call) -> None:
@@ -102,7 +120,8 @@ def _refuse_secrets(call: Call) -> None:
     for option in (call.params, call.path_params):
         for name, value in option.items():
             is_named_so = is_secret_param(name) and name.lower() not in _PAGE_PARAMS
-            if is_named_so or (isinstance(value, str) and has_reference(value)):
+            texts = value if isinstance(value, list) else [value]
+            if is_named_so or any(isinstance(text, str) and has_reference(text) for text in texts):
                 message = f"apikit: the parameter {name!r} carries a credential, which SQL must not. {_INSTEAD}"
                 raise CallError(message)
 
@@ -138,20 +157,19 @@ def _rfc3339(text: str) -> str:
     """DuckDB's text of a timestamp as RFC 3339 in UTC; without zone it is taken as UTC, as DuckDB's own casts do."""
     try:
         moment = dt.datetime.fromisoformat(text)
-    except ValueError:
+        moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         message = f"apikit: the timestamp {text!r} cannot go into a URL."
         raise CallError(message) from None
-    moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
     return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
 def _time_fields(sql_type: str) -> frozenset[str]:
     """The fields of a STRUCT type (`` for every value of a MAP) that are timestamps or lists of them, in lower case."""
-    value_of_map = re.fullmatch(r"MAP\(VARCHAR, (TIMESTAMP[^()]*?)(\[\])?\)", sql_type)
-    if value_of_map:
+    if re.fullmatch(r"MAP\(VARCHAR, TIMESTAMP(_\w+)?( WITH TIME ZONE)?(\[\])?\)", sql_type):
         return frozenset({""})
-    fields = re.findall(r'(?:^STRUCT\(|, )("(?:[^"]|"")+"|\w+) TIMESTAMP\b', sql_type)
-    return frozenset(name.strip('"').replace('""', '"').lower() for name in fields)
+    fields = re.findall(r'(?:^STRUCT\(|, )(?:"((?:[^"]|"")+)"|(\w+)) TIMESTAMP(?:_\w+)?\b', sql_type)
+    return frozenset((quoted.replace('""', '"') or plain).lower() for quoted, plain in fields)
 
 
 def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:

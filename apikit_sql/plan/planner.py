@@ -1,10 +1,11 @@
 """A call and its connector as a scan plan: defaults joined, the path filled, nothing sent."""
 
 import json
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from apikit_sql.column_types import Column, parse_type
 from apikit_sql.connector.manifest import AuthConfig, ColumnConfig, Connector, KeyColumn, PaginationConfig, Stream
@@ -14,6 +15,7 @@ from apikit_sql.errors import CallError
 from apikit_sql.plan.call import Call, filter_key_columns, query_params
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _NO_STREAM = Stream(path="/")
 
 
@@ -24,17 +26,25 @@ def is_base_url(connector: str) -> bool:
 
 def ad_hoc_connector(base_url: str, tokens: Mapping[str, str]) -> Connector:
     """A connector for an API known by its base URL alone, with the token that `tokens` has for its origin."""
-    parts = urlsplit(base_url)
-    if "@" in parts.netloc:
-        message = "apikit: the base URL holds credentials. Give them in Python: install(con, tokens={...: 'env:NAME'})."
-        raise CallError(message)
-    token = tokens.get(f"{parts.scheme}://{parts.netloc}")
-    auth = AuthConfig.model_validate({"type": "bearer", "token": token}) if token else AuthConfig()
     try:
-        return Connector(name=parts.netloc, base_url=base_url.rstrip("/"), auth=auth)
-    except ValidationError as error:
-        message = f"apikit: {base_url!r} is not a base URL: {explain(error)}"
+        host = urlsplit(base_url).netloc
+        token = {origin_of(origin): text for origin, text in tokens.items()}.get(origin_of(base_url))
+        if "@" in host:
+            message = (
+                "apikit: the base URL holds credentials. Give them in Python: install(con, tokens={...: 'env:NAME'})."
+            )
+            raise CallError(message)
+        auth = AuthConfig(type="bearer", token=SecretStr(token)) if token else AuthConfig()
+        return Connector(name=host, base_url=base_url.rstrip("/"), auth=auth)
+    except (ValidationError, ValueError):
+        message = "apikit: the connector is not a base URL (https://host, a port, a path); parameters go into params."
         raise CallError(message) from None
+
+
+def origin_of(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host and port of `url` (RFC 6454); a default port is told."""
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPlan:
@@ -67,11 +77,11 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
         path=path,
         method=stream.method,
         params=tuple(pair for pair in defaults if pair[0] not in chosen) + given,
-        headers=tuple({**connector.headers, **call.headers}.items()),
+        headers=_headers({**connector.headers, **call.headers}),
         body=json.dumps(stream.body).encode() if stream.method == "POST" else None,
-        record_path=_first(call.data_path, stream.data_path, pagination.data_path, connector.data_path),
+        record_path=_record_path(call, stream, connector),
         pagination=pagination,
-        pages=None if call.pages == "all" else call.pages,
+        pages=call.pages,
         auth=connector.auth,
         retry=connector.retry,
         rate_limit=connector.rate_limit,
@@ -104,11 +114,24 @@ def _path(call: Call, stream: Stream) -> str:
         if value is None:
             message = f"apikit: path_params.{name} is NULL; {template} needs a value."
             raise CallError(message)
+        if isinstance(value, list):
+            message = (
+                f"apikit: path_params.{name} is a list; a path has one value. Write WHERE {name} IN (...) instead."
+            )
+            raise CallError(message)
         if name not in fields_of(template):
             message = f"apikit: path_params has {name!r}, but {template} has no {{{name}}}."
             raise CallError(message)
     pairs = query_params("path_params", call.path_params, call.path_params_type)
     return fill_path(template, dict(pairs))
+
+
+def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
+            message = f"apikit: the header {name!r} has characters that HTTP cannot carry."
+            raise CallError(message)
+    return tuple(headers.items())
 
 
 def _declared_columns(call: Call, stream: Stream) -> tuple[Column, ...] | None:
@@ -123,6 +146,9 @@ def _declared_columns(call: Call, stream: Stream) -> tuple[Column, ...] | None:
         chosen = {**chosen, **call.types}
     elif call.types:
         message = "apikit: columns is the whole schema; say types := {...} only where columns are inferred."
+        raise CallError(message)
+    if len({name.lower() for name in chosen}) < len(chosen):
+        message = "apikit: two of the declared columns differ by case only, which DuckDB does not tell apart."
         raise CallError(message)
     return tuple(_column(name, config) for name, config in chosen.items())
 
@@ -151,14 +177,9 @@ def _with_key_columns(columns: tuple[Column, ...], keys: tuple[KeyColumn, ...]) 
 
 
 def _pagination(call: Call, stream: Stream, connector: Connector) -> PaginationConfig:
-    base = stream.pagination or connector.pagination
-    match call.pagination:
-        case PaginationConfig() as chosen:
-            base = chosen
-        case str(strategy) if strategy != base.strategy:
-            base = _pagination_of({"strategy": strategy})
-        case _:
-            pass
+    base = call.pagination or stream.pagination or connector.pagination
+    if call.strategy not in {None, base.strategy}:
+        base = _pagination_of({"strategy": call.strategy})
     changed = {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}
     return _pagination_of(base.model_dump() | changed) if changed else base
 
@@ -170,5 +191,9 @@ def _pagination_of(settings: Mapping[str, object]) -> PaginationConfig:
         raise CallError("apikit: pagination: " + explain(error)) from None
 
 
-def _first(*choices: str | None) -> str | None:
+def _record_path(call: Call, stream: Stream, connector: Connector) -> str | None:
+    """Where the records are, by the nearest word on it; None where it is to be found."""
+    said = call.pagination.data_path if call.pagination else None
+    paged = (stream.pagination or connector.pagination).data_path
+    choices = (call.data_path, said, stream.data_path, paged, connector.data_path)
     return next((choice for choice in choices if choice is not None), None)

@@ -79,9 +79,10 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
         allowed = f" (one of {', '.join(key.values)})" if key.values else ""
         return f"{where} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
     names = " and ".join(dict.fromkeys(other.column for other in scan.key_columns if other.required))
+    option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
     return (
         f"{where} needs {names} (= or IN) in WHERE; a join cannot supply them. "
-        f"Write WHERE {key.column} = ..., or path_params := {{{key.column}: ...}}."
+        f"Write WHERE {key.column} = ..., or {option}."
     )
 
 
@@ -159,16 +160,15 @@ def _bound_text(value: Value, operator: Operator, value_format: ValueFormat) -> 
 
 
 def _moment_text(moment: dt.datetime, value_format: ValueFormat, *, is_lower: bool, outward: int) -> str | None:
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(dt.UTC)
     unit = {
         "date": dt.timedelta(days=1),
         "epoch_ms": dt.timedelta(milliseconds=1),
         "rfc3339_ms": dt.timedelta(milliseconds=1),
     }.get(value_format, dt.timedelta(seconds=1))
-    origin = dt.datetime(1970, 1, 1, tzinfo=moment.tzinfo)
-    units = (moment - origin) // unit if is_lower else -((origin - moment) // unit)
     try:
+        moment = moment if moment.tzinfo is None else moment.astimezone(dt.UTC)
+        origin = dt.datetime(1970, 1, 1, tzinfo=moment.tzinfo)
+        units = (moment - origin) // unit if is_lower else -((origin - moment) // unit)
         rounded = origin + (units + outward) * unit
     except OverflowError:
         return None

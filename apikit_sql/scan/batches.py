@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from apikit_sql.column_types import Column
+from apikit_sql.column_types import Column, Struct
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import DecodeError
 from apikit_sql.plan.request_plan import Trip
-from apikit_sql.scan.decode import Reading, as_declared, build, decode_page
+from apikit_sql.scan.decode import Reading, as_declared, as_json, build, decode_page
 from apikit_sql.scan.schema import arrow_schema
 
 
@@ -61,10 +61,14 @@ def key_condition(trip: Trip, columns: Sequence[Column]) -> pc.Expression | None
     """
     by_name = {column.name.lower(): column for column in columns}
     condition = None
-    for name, value in trip.keys:
+    for key, value in trip.keys:
+        name, *fields = key.split(".")
         column = by_name.get(name.lower())
         if column is not None:
-            literal = build([value], column.type, Reading(declared=True, format=""))[0]
-            equal = pc.field(column.name) == literal
+            kind = column.type
+            for field in fields:
+                kind = dict(kind.fields)[field] if isinstance(kind, Struct) else kind
+            literal = build([as_json(value)], kind, Reading(declared=True, format=""))[0]
+            equal = pc.field(column.name, *fields) == literal
             condition = equal if condition is None else condition & equal
     return condition

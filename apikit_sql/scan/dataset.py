@@ -112,7 +112,7 @@ class ApiScan:
             own = key_condition(trip, self._source.columns) if len(trips) > 1 else None
             if own is not None:
                 condition = own if condition is None else condition & own
-                keys = {name.lower() for name, _ in trip.keys}
+                keys = {name.partition(".")[0].lower() for name, _ in trip.keys}
                 columns = [c for c in self._source.columns if c in columns or c.name.lower() in keys]
             pages = session.pages(trip.request, self._cancelled, session.take_sample(trip.request))
             try:
@@ -127,8 +127,7 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
         return plan.columns
     known = session.inferred.get(plan)
     if known is None:
-        page = session.sample(plan.request, cancelled)
-        known = infer_columns(plan, [] if page is None else read_records(page))
+        known = infer_columns(plan, read_records(session.sample(plan.request, cancelled)))
         session.inferred[plan] = known
     return known
 

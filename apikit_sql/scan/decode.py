@@ -84,7 +84,7 @@ def _column(page: Page, column: Column, records: list[Any], keys: Mapping[str, o
 
 def _values(records: Iterable[Any], column: Column, keys: Mapping[str, object]) -> Iterable[Any]:
     if column.name in keys and len(column.path) == 1:
-        name, fill = column.path[0], _as_json(keys[column.name])
+        name, fill = column.path[0], as_json(keys[column.name])
         return (record.get(name, fill) if isinstance(record, dict) else fill for record in records)
     if len(column.path) == 1:
         name = column.path[0]
@@ -102,7 +102,8 @@ def _at(record: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON v
     return record
 
 
-def _as_json(value: object) -> object:
+def as_json(value: object) -> object:
+    """A value of DuckDB's as JSON has it: times as ISO 8601 text."""
     return value.isoformat() if isinstance(value, dt.date) else value
 
 

@@ -37,9 +37,7 @@ def test_retries_are_three_on_the_usual_status() -> None:
     assert retry.retry_on_status == (429, 500, 502, 503, 504)
 
 
-@pytest.mark.parametrize(
-    "model", [AuthConfig, PaginationConfig, RetryConfig, RateLimitConfig, ColumnConfig, Variable]
-)
+@pytest.mark.parametrize("model", [AuthConfig, PaginationConfig, RetryConfig, RateLimitConfig, ColumnConfig, Variable])
 def test_an_unknown_key_is_refused(model: type[BaseModel]) -> None:
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
         model.model_validate({"type": "VARCHAR", "wibble": 1})
@@ -51,14 +49,23 @@ def test_a_model_is_frozen() -> None:
 
 
 def test_settings_are_hashable_for_they_are_part_of_a_plan() -> None:
-    settings = (AuthConfig(type="bearer", token="env:T"), PaginationConfig(), RetryConfig(), RateLimitConfig())  # type: ignore[arg-type]
+    settings = (AuthConfig(type="bearer", token="env:T"), PaginationConfig(), RetryConfig(), RateLimitConfig())
 
     assert hash(settings) == hash(tuple(each.model_copy() for each in settings))
 
 
 @pytest.mark.parametrize(
     "base_url",
-    ["api.test", "ftp://api.test", "https://", "https://u:p@api.test", "https://api.test?x=1", "https://api.test/#x", "https:///x", ""],
+    [
+        "api.test",
+        "ftp://api.test",
+        "https://",
+        "https://u:p@api.test",
+        "https://api.test?x=1",
+        "https://api.test/#x",
+        "https:///x",
+        "",
+    ],
 )
 def test_a_base_url_is_a_scheme_a_host_and_perhaps_a_path(base_url: str) -> None:
     with pytest.raises(ValidationError, match="base_url"):
@@ -107,7 +114,10 @@ def test_the_secret_fields_are_those_that_hold_secrets() -> None:
         ({"strategy": "next_url"}, "next_url_path or next_url_header"),
         ({"strategy": "cursor"}, "cursor_param"),
         ({"strategy": "cursor", "next_cursor_path": "next"}, "cursor_param"),
-        ({"strategy": "cursor", "cursor_param": "c"}, "next_cursor_path or next_cursor_header or cursor_record_field or cursor_fields"),
+        (
+            {"strategy": "cursor", "cursor_param": "c"},
+            "next_cursor_path or next_cursor_header or cursor_record_field or cursor_fields",
+        ),
     ],
 )
 def test_a_strategy_tells_what_it_needs(settings: dict[str, Any], needed: str) -> None:
@@ -141,7 +151,9 @@ def test_a_page_size_needs_a_parameter() -> None:
         PaginationConfig.model_validate({"page_size": 10})
 
 
-@pytest.mark.parametrize("settings", [{"page_size": 0, "limit_param": "n"}, {"max_pages": 0}, {"start_page": -1}, {"strategy": "x"}])
+@pytest.mark.parametrize(
+    "settings", [{"page_size": 0, "limit_param": "n"}, {"max_pages": 0}, {"start_page": -1}, {"strategy": "x"}]
+)
 def test_a_pagination_out_of_range_is_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         PaginationConfig.model_validate(settings)
@@ -161,7 +173,9 @@ def test_a_key_column_is_compared_by_equality_unless_it_says_otherwise() -> None
 
 
 def test_a_column_may_be_its_type_alone() -> None:
-    stream = Stream.model_validate({"path": "/x", "columns": {"a": "bigint", "b": {"type": "TIMESTAMPTZ", "format": "epoch"}}})
+    stream = Stream.model_validate(
+        {"path": "/x", "columns": {"a": "bigint", "b": {"type": "TIMESTAMPTZ", "format": "epoch"}}}
+    )
 
     assert stream.columns == {"a": ColumnConfig(type="bigint"), "b": ColumnConfig(type="TIMESTAMPTZ", format="epoch")}
 

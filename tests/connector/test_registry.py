@@ -35,7 +35,9 @@ def test_the_folder_beside_the_config_file_is_read(tmp_path: Path, monkeypatch: 
     assert registry.get("api").base_url == "https://api.test"
 
 
-def test_without_a_setting_the_config_file_is_in_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_setting_the_config_file_is_in_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("APIKIT_CONFIG_PATH")
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
 
@@ -79,7 +81,9 @@ def test_a_file_given_by_path_is_known_by_its_own_name(tmp_path: Path) -> None:
     assert registry.get("api").base_url == "https://api.test"
 
 
-@pytest.mark.parametrize(("asked", "near"), [("githb", "github"), ("jsonplaceholders", "jsonplaceholder"), ("GitHub", "github")])
+@pytest.mark.parametrize(
+    ("asked", "near"), [("githb", "github"), ("jsonplaceholders", "jsonplaceholder"), ("GitHub", "github")]
+)
 def test_an_unknown_name_is_answered_with_near_ones(asked: str, near: str) -> None:
     with pytest.raises(ConnectorNotFoundError, match=f"no connector is named '{asked}'. Did you mean {near}?"):
         ConnectorRegistry().get(asked)
@@ -123,7 +127,10 @@ def test_a_manifests_name_can_be_written_in_sql_unquoted(name: str, tmp_path: Pa
         (LEAST + "auth = 'bearer'", "auth: "),
         (LEAST + "auth = ['bearer']", "auth: "),
         (LEAST + "[streams.x]\npath = 'x'", "streams.x.path: "),
-        (LEAST + "[streams.x]\npath = '/x'\ncolumns = { a = 'WIBBLE' }", "streams.x.columns.a.type: 'WIBBLE' is not a column type"),
+        (
+            LEAST + "[streams.x]\npath = '/x'\ncolumns = { a = 'WIBBLE' }",
+            "streams.x.columns.a.type: 'WIBBLE' is not a column type",
+        ),
         (LEAST + "[pagination]\nstrategy = 'page'", "pagination: strategy 'page' needs page_param"),
     ],
 )
@@ -203,7 +210,9 @@ def test_a_setting_is_read_anew_each_time(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("variable", ['{ default = "fallback" }', '{ env = "JIRA_SITE", default = "fallback" }'])
-def test_a_setting_that_is_not_there_has_its_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str) -> None:
+def test_a_setting_that_is_not_there_has_its_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
     monkeypatch.setenv("JIRA_SITE", "")
     manifest(tmp_path, SITE + f"[variables]\nsite = {variable}\n", "jira")
 

@@ -27,7 +27,10 @@ def found(body: object, headers: dict[str, str] | None = None, **params: str) ->
         ({"items": THREE, "next": "/items?page=2"}, {"strategy": "next_url", "next_url_path": "next"}),
         ({"items": THREE, "next": "?page=2"}, {"strategy": "next_url", "next_url_path": "next"}),
         ({"items": THREE, "links": {"next": "/b"}}, {"strategy": "next_url", "next_url_path": "links.next"}),
-        ({"items": THREE, "_links": {"next": {"href": "/b"}}}, {"strategy": "next_url", "next_url_path": "_links.next"}),
+        (
+            {"items": THREE, "_links": {"next": {"href": "/b"}}},
+            {"strategy": "next_url", "next_url_path": "_links.next"},
+        ),
         (
             {"value": THREE, "@odata.nextLink": "https://api.test/b"},
             {"strategy": "next_url", "next_url_path": "@odata.nextLink"},
@@ -105,7 +108,9 @@ def test_the_order_of_belief_is_link_then_url_then_cursor_then_totals() -> None:
         (THREE, {}, {}, "no sign of further pages"),
     ],
 )
-def test_the_evidence_says_what_told(body: object, headers: dict[str, str], params: dict[str, str], reason: str) -> None:
+def test_the_evidence_says_what_told(
+    body: object, headers: dict[str, str], params: dict[str, str], reason: str
+) -> None:
     assert found(body, headers, **params).reason == reason
 
 

@@ -153,7 +153,9 @@ def test_no_content_is_a_page_without_records() -> None:
     assert fetch(plan_of(), FakeApi({"/items": httpx.Response(204)})) == []
 
 
-@pytest.mark.parametrize("body", [b"<html>", b'{"items": [', b'[{"id": 1}] x', b"\xff\xfe", b"[" * 100_000, b"NaN", b'"ok"'])
+@pytest.mark.parametrize(
+    "body", [b"<html>", b'{"items": [', b'[{"id": 1}] x', b"\xff\xfe", b"[" * 100_000, b"NaN", b'"ok"']
+)
 def test_a_body_that_is_not_json_is_an_error_that_names_the_page(body: bytes) -> None:
     api = FakeApi({"/items": httpx.Response(200, content=body, headers={"content-type": "text/html"})})
 
@@ -186,7 +188,9 @@ def test_an_error_with_a_good_status_and_no_records_is_a_request_error(body: obj
     assert raised.value.status == status
 
 
-@pytest.mark.parametrize("body", [{"error": "boom"}, {"items": [], "error": "boom"}, {"items": None, "errors": ["boom"]}])
+@pytest.mark.parametrize(
+    "body", [{"error": "boom"}, {"items": [], "error": "boom"}, {"items": None, "errors": ["boom"]}]
+)
 def test_a_declared_record_path_does_not_hide_an_error(body: object) -> None:
     api = FakeApi({"/items": httpx.Response(200, json=body)})
 
@@ -311,9 +315,7 @@ def test_no_secret_stands_in_an_error_or_in_the_record_of_a_request(
         pytest.param(httpx.Response(429, headers={"retry-after": "999"}), id="too long a wait"),
         pytest.param(httpx.Response(302, headers={"location": "/items"}), id="redirects without end"),
         pytest.param(httpx.Response(200, content=b"<"), id="no JSON"),
-        pytest.param(
-            httpx.Response(200, json={"items": [{"id": 1}], "next": f"/items?licence={SECRET}"}), id="a loop"
-        ),
+        pytest.param(httpx.Response(200, json={"items": [{"id": 1}], "next": f"/items?licence={SECRET}"}), id="a loop"),
     ],
 )
 def test_no_secret_stands_in_an_error_where_the_api_repeats_it_in_a_link(second: httpx.Response) -> None:
@@ -382,7 +384,7 @@ def test_a_request_whose_body_cannot_be_read_is_recorded_and_its_error_names_the
     api, plan = FakeApi({"/items": answer}), plan_of()
     hand = Hand(api)
 
-    with pytest.raises(DecodeError, match="^api: GET /items"):
+    with pytest.raises(DecodeError, match=r"^api: GET /items"):
         take(trip(plan, hand.access(plan)), api)
 
     assert len(hand.records) == 1
@@ -423,7 +425,9 @@ def test_an_error_of_the_caller_is_not_tried_again(status: int) -> None:
 def test_too_many_requests_to_the_last_is_a_rate_limit_error() -> None:
     api = FakeApi({"/items": httpx.Response(429, json={"message": "slow down"})})
 
-    with pytest.raises(RateLimitError, match=r"^api: GET /items answered 429 \(slow down\), after 3 attempts") as raised:
+    with pytest.raises(
+        RateLimitError, match=r"^api: GET /items answered 429 \(slow down\), after 3 attempts"
+    ) as raised:
         fetch(plan_of(retry=AT_ONCE), api)
 
     assert raised.value.status == 429

@@ -20,9 +20,7 @@ def limit(clock: Clock, *, rate: float | None = None, min_remaining: int = 0) ->
 
 
 def told(remaining: object, reset: object, status: int = 200) -> httpx.Response:
-    return httpx.Response(
-        status, headers={"X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": f"{reset}"}
-    )
+    return httpx.Response(status, headers={"X-RateLimit-Remaining": str(remaining), "X-RateLimit-Reset": f"{reset}"})
 
 
 def test_an_api_that_has_said_nothing_is_not_waited_for() -> None:

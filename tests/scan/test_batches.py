@@ -33,7 +33,12 @@ def column(name: str, kind: str, *, declared: bool = False) -> Column:
     return Column(name, parse_type(kind), (name,), declared=declared)
 
 
-ID, NAME, EXTRA, HUGE = column("id", "BIGINT"), column("name", "VARCHAR"), column("extra", "JSON"), column("h", "HUGEINT")
+ID, NAME, EXTRA, HUGE = (
+    column("id", "BIGINT"),
+    column("name", "VARCHAR"),
+    column("extra", "JSON"),
+    column("h", "HUGEINT"),
+)
 
 
 def read(

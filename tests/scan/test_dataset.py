@@ -1,5 +1,6 @@
 """A request plan as a table of DuckDB's: what is asked of it, what it asks of the API, and what it refuses."""
 
+import contextlib
 import copy
 import gc
 import pickle
@@ -9,6 +10,7 @@ from typing import Any
 
 import duckdb
 import httpx
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 import pytest
@@ -23,7 +25,7 @@ from tests.fakes.api import BASE_URL, FakeApi, Table
 
 Rows = Callable[[str], list[tuple[Any, ...]]]
 T = f"apikit('{BASE_URL}', '/t'"
-PEOPLE = [
+PEOPLE: list[dict[str, Any]] = [
     {"id": 1, "team": "a", "user": {"login": "x"}, "big": 2**100, "extra": None},
     {"id": 2, "team": "b", "user": {"login": "y"}, "big": -1, "extra": None},
     {"id": 3, "team": "a", "user": None, "big": None, "extra": None},
@@ -122,7 +124,11 @@ def test_several_values_are_several_trips(api: FakeApi, rows: Rows) -> None:
         ("BIGINT", [1, 7], ["1", "7"]),
         ("DOUBLE", [1.5, 7.5], ["1.5", "7.5"]),
         ("DATE", ["2024-02-29", "2023-01-01"], ["DATE '2024-02-29'", "DATE '2023-01-01'"]),
-        ("TIMESTAMP", ["2024-02-29T12:00:00", "2023-01-01T00:00:00"], ["'2024-02-29 12:00:00'", "'2023-01-01 00:00:00'"]),
+        (
+            "TIMESTAMP",
+            ["2024-02-29T12:00:00", "2023-01-01T00:00:00"],
+            ["'2024-02-29 12:00:00'", "'2023-01-01 00:00:00'"],
+        ),
         (
             "TIMESTAMPTZ",
             ["2024-02-29T12:00:00Z", "2023-01-01T00:00:00+01:00"],
@@ -145,7 +151,18 @@ def test_trips_duplicate_no_row_where_the_api_takes_no_notice_of_the_parameter(
 def test_trips_over_a_nested_field_duplicate_no_row(api: FakeApi, rows: Rows) -> None:
     api.routes["/t"] = all_over(PEOPLE)
 
-    found = rows(f"SELECT id FROM {T}, filters := {{'user.login': 'login'}}) WHERE user.login IN ('x', 'y') ORDER BY id")
+    found = rows(
+        f"SELECT id FROM {T}, filters := {{'user.login': 'login'}}) WHERE user.login IN ('x', 'y') ORDER BY id"
+    )
+
+    assert found == [(1,), (2,), (4,)]
+
+
+@pytest.mark.parametrize("key", ["USER.login", "user.LOGIN", "User.Login"])
+def test_a_key_is_named_without_regard_to_case(api: FakeApi, rows: Rows, key: str) -> None:
+    api.routes["/t"] = all_over(PEOPLE)
+
+    found = rows(f"SELECT id FROM {T}, filters := {{'{key}': 'login'}}) WHERE user.login IN ('x', 'y') ORDER BY id")
 
     assert found == [(1,), (2,), (4,)]
 
@@ -279,6 +296,32 @@ def test_a_filter_that_cannot_be_read_is_applied_all_the_same(api: FakeApi, sess
     condition = pc.utf8_length(pc.field("team")) + pc.field("id") == 2
 
     assert table.scanner(columns=["id"], filter=condition).to_reader().read_all().to_pydict() == {"id": [1]}
+
+
+@pytest.mark.parametrize(
+    ("field", "sent"),
+    [
+        (("user", "login"), "/t?p=x"),
+        (("user", "ghost"), "/t"),
+        (("ghost",), "/t"),
+        (("team", "login"), "/t"),
+        (("user",), "/t"),
+        (("extra",), "/t"),
+    ],
+)
+def test_only_a_scalar_field_that_the_table_has_is_asked_of_the_api(
+    api: FakeApi, session: Session, field: tuple[str, ...], sent: str
+) -> None:
+    api.routes["/t"] = httpx.Response(200, json=[])
+    key = KeyColumn(column=".".join(field), param="p")
+    columns = {"team": "VARCHAR", "user": "STRUCT(login VARCHAR)", "extra": "JSON"}
+    table = dataset(session, plan(columns, (key,)))
+
+    reader = table.scanner(filter=pc.field(*field) == "x").to_reader()
+
+    with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such field, or no such comparison
+        reader.read_all()
+    assert api.paths == [sent]
 
 
 def test_a_scan_tells_when_it_begins(api: FakeApi, session: Session) -> None:

@@ -27,7 +27,7 @@ def flights(path: Path) -> None:
 
 def collections() -> dict[str, list[dict[str, object]]]:
     """Records with the oddities of real ones: late values, nested nulls, numbers as text."""
-    posts = [
+    posts: list[dict[str, object]] = [
         {
             "id": i,
             "title": f"título {i} 😀" if i % 9 == 0 else f"title {i}",
@@ -39,8 +39,8 @@ def collections() -> dict[str, list[dict[str, object]]]:
         }
         for i in range(1, 124)
     ]
-    comments = [{"id": i, "postId": 1 + i % 123, "body": f"c{i}"} for i in range(1, 458)]
-    photos = [{"id": i, "url": f"http://x/{i}"} for i in range(1, 1001)]
+    comments: list[dict[str, object]] = [{"id": i, "postId": 1 + i % 123, "body": f"c{i}"} for i in range(1, 458)]
+    photos: list[dict[str, object]] = [{"id": i, "url": f"http://x/{i}"} for i in range(1, 1001)]
     return {"posts": posts, "comments": comments, "photos": photos, "empties": []}
 
 

@@ -90,7 +90,9 @@ def test_the_arguments_that_must_be_given_come_first(function: TableFunction) ->
 def test_the_function_behind_the_macros_is_told_call_types_and_access(bare: Con) -> None:
     bare.execute(macro_sql(APIKIT, temporary=True))
 
-    ((text,),) = bare.execute("FROM apikit('demo', 'issues', params := {since: TIMESTAMP '2026-01-02 03:04:05'})").fetchall()
+    ((text,),) = bare.execute(
+        "FROM apikit('demo', 'issues', params := {since: TIMESTAMP '2026-01-02 03:04:05'})"
+    ).fetchall()
 
     assert '"connector":"demo"' in text
     assert '"since":"2026-01-02 03:04:05"' in text

@@ -151,9 +151,14 @@ class TestDatabaseFiles:
             con.execute("CHECKPOINT")
 
         with duckdb.connect(file) as con:
-            names = [row[0] for row in con.execute("SELECT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()]
+            names = [
+                row[0]
+                for row in con.execute("SELECT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
+            ]
             assert [name for name in names if "apikit" in name] == []
-            assert con.execute("SELECT database_name FROM duckdb_databases() WHERE NOT internal").fetchall() == [("mine",)]
+            assert con.execute("SELECT database_name FROM duckdb_databases() WHERE NOT internal").fetchall() == [
+                ("mine",)
+            ]
             assert con.execute("SELECT count(*) FROM t").fetchall() == [(3,)]
         assert b"__apikit" not in file.read_bytes()
 
@@ -176,7 +181,9 @@ class TestDatabaseFiles:
 
         with duckdb.connect(file, read_only=True) as con:
             apikit_sql.install(con, session=session)
-            found = con.execute("SELECT count(*) FROM t JOIN apikit('https://api.test', '/items') USING (id)").fetchall()
+            found = con.execute(
+                "SELECT count(*) FROM t JOIN apikit('https://api.test', '/items') USING (id)"
+            ).fetchall()
 
         assert found == [(1,)]
 
@@ -203,9 +210,7 @@ class TestDatabaseFiles:
 
         assert fingerprint(file) == before
 
-    def test_a_database_in_memory_is_copied_into_a_file_without_our_functions(
-        self, tmp_path: Path, con: Con
-    ) -> None:
+    def test_a_database_in_memory_is_copied_into_a_file_without_our_functions(self, tmp_path: Path, con: Con) -> None:
         file = tmp_path / "copy.db"
         con.execute("CREATE TABLE t AS FROM apikit('https://api.test', '/items')")
         con.execute(f"ATTACH '{file}' AS copy")
@@ -314,7 +319,8 @@ class TestTokens:
         assert api.seen == []
 
     @pytest.mark.parametrize(
-        "origin", ["api.test", "https://", "https://api.test/v1", "https://u:p@api.test", "ftp://api.test", "https://a?b"]
+        "origin",
+        ["api.test", "https://", "https://api.test/v1", "https://u:p@api.test", "ftp://api.test", "https://a?b"],
     )
     def test_what_is_no_origin_is_refused_without_its_token(self, con: Con, origin: str) -> None:
         with pytest.raises(apikit_sql.ConfigError, match="is not an origin") as caught:
@@ -391,7 +397,7 @@ class TestExternalAccess:
             con.execute(COUNT)
         assert len(api.seen) == sent
 
-    def test_allow_network_sends_all_the_same(self, session: Session, api: FakeApi) -> None:
+    def test_allow_network_sends_all_the_same(self, session: Session) -> None:
         con = duckdb.connect(config={"enable_external_access": "false"})
         apikit_sql.install(con, session=session, allow_network=True)
 
@@ -440,7 +446,7 @@ class TestExternalAccess:
 
 
 class TestSession:
-    def test_without_a_session_that_of_the_process_serves_all(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_without_a_session_that_of_the_process_serves_all(self) -> None:
         con = duckdb.connect()
         apikit_sql.install(con)
 

@@ -87,7 +87,8 @@ class TestSampledPage:
 
     def test_a_self_join_fetches_each_side(self, rows: Rows, api: FakeApi) -> None:
         found = rows(
-            "SELECT count(*) FROM apikit('https://api.test', '/few') a JOIN apikit('https://api.test', '/few') b USING (id)"
+            "SELECT count(*) FROM apikit('https://api.test', '/few') a "
+            "JOIN apikit('https://api.test', '/few') b USING (id)"
         )
 
         assert found == [(21,)]
@@ -105,21 +106,27 @@ class TestSampledPage:
 
 class TestPushdown:
     def test_a_filter_reaches_the_api_as_its_parameter(self, rows: Rows, api: FakeApi) -> None:
-        source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
+        source = (
+            "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
+        )
 
         assert rows(f"SELECT id FROM {source} WHERE kind = 'c'") == [(n,) for n in range(2, 21, 3)]
         assert api.params("kind") == ["c"]
 
     def test_bounds_reach_the_api_as_their_parameters(self, rows: Rows, api: FakeApi) -> None:
         source = (
-            "apikit('https://api.test', '/few', columns := {id: 'BIGINT'}, filters := {'id >=': 'from', 'id <=': 'upto'})"
+            "apikit('https://api.test', '/few', columns := {id: 'BIGINT'}, "
+            "filters := {'id >=': 'from', 'id <=': 'upto'})"
         )
 
         assert rows(f"SELECT id FROM {source} WHERE id BETWEEN 11 AND 13") == [(11,), (12,), (13,)]
         assert (api.params("from"), api.params("upto")) == (["11"], ["13"])
 
     def test_a_time_reaches_the_api_in_rfc_3339(self, rows: Rows, api: FakeApi) -> None:
-        source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', 'at': 'TIMESTAMPTZ'}, filters := {'at >=': 'since'})"
+        source = (
+            "apikit('https://api.test', '/few', columns := {id: 'BIGINT', 'at': 'TIMESTAMPTZ'}, "
+            "filters := {'at >=': 'since'})"
+        )
         expected = [(each["id"],) for each in FEW if str(each["at"]) >= "2025-01-20"]
 
         assert rows(f"""SELECT id FROM {source} WHERE "at" >= TIMESTAMPTZ '2025-01-20 00:00:00+00'""") == expected
@@ -136,7 +143,9 @@ class TestPushdown:
         assert set(api.params("kind")) == {None}
 
     def test_a_list_of_values_makes_a_trip_each(self, rows: Rows, api: FakeApi) -> None:
-        source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
+        source = (
+            "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
+        )
 
         found = rows(f"SELECT id FROM {source} WHERE kind IN ('a', 'c') ORDER BY id")
 
@@ -145,15 +154,21 @@ class TestPushdown:
 
     def test_a_list_of_values_that_the_api_ignores_brings_no_row_twice(self, rows: Rows, api: FakeApi) -> None:
         api.routes["/few"] = Table(FEW, paging="link")
-        source = "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
+        source = (
+            "apikit('https://api.test', '/few', columns := {id: 'BIGINT', kind: 'VARCHAR'}, filters := {kind: 'kind'})"
+        )
 
         assert rows(f"SELECT count(*) FROM {source} WHERE kind IN ('a', 'c', 'a')") == [(14,)]
 
     def test_both_sides_of_a_join_are_narrowed(self, rows: Rows, api: FakeApi) -> None:
-        few = "apikit('https://api.test', '/few', filters := {kind: 'kind'}, columns := {id: 'BIGINT', kind: 'VARCHAR'})"
+        few = (
+            "apikit('https://api.test', '/few', filters := {kind: 'kind'}, columns := {id: 'BIGINT', kind: 'VARCHAR'})"
+        )
         many = few.replace("/few", "/many")
 
-        found = rows(f"SELECT a.id FROM {few} a JOIN {many} b ON a.id = b.id WHERE a.kind = 'b' AND b.kind = 'b' AND a.id < 5")
+        found = rows(
+            f"SELECT a.id FROM {few} a JOIN {many} b ON a.id = b.id WHERE a.kind = 'b' AND b.kind = 'b' AND a.id < 5"
+        )
 
         assert sorted(found) == [(1,), (4,)]
         assert set(api.params("kind")) == {"b"}
@@ -193,7 +208,9 @@ class TestRequiredKeys:
         assert api.paths == ["/regions/emea/warehouses"]
 
     def test_several_required_keys_make_a_trip_each(self, rows: Rows, api: FakeApi) -> None:
-        found = rows("SELECT region, count(*) FROM apikit('demo', 'warehouses') WHERE region IN ('emea', 'apac') GROUP BY 1")
+        found = rows(
+            "SELECT region, count(*) FROM apikit('demo', 'warehouses') WHERE region IN ('emea', 'apac') GROUP BY 1"
+        )
 
         assert sorted(found) == [
             ("apac", len(demo_data.warehouses("apac"))),

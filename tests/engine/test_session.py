@@ -1,0 +1,423 @@
+"""What calls share, for how long, and how it ends."""
+
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import weakref
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+
+import httpx
+import pytest
+
+import apikit_sql
+from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.engine import session as session_room
+from apikit_sql.engine.session import Session, default_session
+from apikit_sql.errors import ConfigError, ConnectorNotFoundError, RateLimitError, ScanInterrupted
+from tests.engine.taking import Clock, ids, numbered, plan_of
+from tests.fakes.api import FakeApi, Table
+
+LINKED = PaginationConfig(strategy="link")
+SOON = 5.0  # seconds: what happens at all happens long before
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def api() -> FakeApi:
+    return FakeApi({"/items": Table(numbered(9), "link", page_size=2), "/other": httpx.Response(200, json=[])})
+
+
+@pytest.fixture
+def session(api: FakeApi, clock: Clock) -> Iterator[Session]:
+    session = Session(transport=api.transport(), clock=clock)
+    yield session
+    session.close()
+
+
+# --- pages
+
+
+def test_pages_come_through_the_whole_engine(session: Session, api: FakeApi) -> None:
+    found = list(session.pages(plan_of(pagination=LINKED), Event()))
+
+    assert ids(found) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert len(api.seen) == 5
+
+
+def test_closing_the_pages_stops_the_requests(session: Session, api: FakeApi) -> None:
+    pages = session.pages(plan_of(pagination=LINKED), Event())
+    next(pages)
+
+    pages.close()
+
+    assert len(api.seen) == 1
+
+
+def test_what_was_sent_is_kept_the_newest_thousand(session: Session) -> None:
+    list(session.pages(plan_of("/other"), Event()))
+    session.requests.extend([session.requests[0]] * 999)
+
+    list(session.pages(plan_of("/items"), Event()))
+
+    assert len(session.requests) == 1000
+    assert session.requests[-1].url == "https://api.test/items"
+
+
+def test_a_missing_secret_is_told_before_anything_is_sent(
+    session: Session, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("API_TOKEN", raising=False)
+    auth = AuthConfig.model_validate({"type": "bearer", "token": "env:API_TOKEN"})
+
+    with pytest.raises(ConfigError, match="env:API_TOKEN is not set"):
+        list(session.pages(plan_of(auth=auth), Event()))
+
+    assert api.seen == []
+
+
+# --- samples
+
+
+def test_a_sample_is_one_request_and_serves_the_scan_once(session: Session, api: FakeApi) -> None:
+    plan = plan_of(pagination=LINKED)
+
+    sampled = session.sample(plan, Event())
+    again = session.sample(plan, Event())
+    taken = session.take_sample(plan)
+
+    assert sampled is not None
+    assert ids([sampled]) == [1, 2]
+    assert again is sampled
+    assert taken is sampled
+    assert session.take_sample(plan) is None
+    assert len(api.seen) == 1
+    assert ids(list(session.pages(plan, Event(), taken))) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert len(api.seen) == 5
+
+
+def test_a_sample_serves_no_other_plan(session: Session) -> None:
+    plan = plan_of(pagination=LINKED)
+    session.sample(plan, Event())
+
+    assert session.take_sample(plan.with_params({"a": "b"})) is None
+    assert session.take_sample(plan_of(pagination=LINKED)) is not None
+
+
+def test_a_sample_lasts_thirty_seconds(session: Session, api: FakeApi, clock: Clock) -> None:
+    plan = plan_of(pagination=LINKED)
+    session.sample(plan, Event())
+
+    clock.now += 29.9
+    session.sample(plan, Event())
+    assert len(api.seen) == 1
+
+    clock.now += 0.1
+    session.sample(plan, Event())
+    assert len(api.seen) == 2
+
+    clock.now += 30
+    assert session.take_sample(plan) is None
+
+
+def test_a_sample_that_fails_is_not_kept(session: Session, api: FakeApi) -> None:
+    api.trouble.append(httpx.Response(429, headers={"retry-after": "999"}))
+    plan = plan_of()
+
+    with pytest.raises(RateLimitError):
+        session.sample(plan, Event())
+
+    assert session.take_sample(plan) is None
+
+
+def test_the_oldest_samples_go_when_they_grow_too_large(
+    session: Session, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session_room, "_SAMPLES_SIZE", 30)
+    api.routes["/big"] = httpx.Response(200, content=b"[" + b" " * 20 + b"]")
+    plans = [plan_of("/big", params=[("n", str(number))]) for number in range(3)]
+    for plan in plans:
+        session.sample(plan, Event())
+
+    assert [session.take_sample(plan) is None for plan in plans] == [True, True, False]
+
+
+def test_a_sample_larger_than_all_room_still_serves_its_scan(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_room, "_SAMPLES_SIZE", 1)
+    plan = plan_of()
+    session.sample(plan, Event())
+
+    assert session.take_sample(plan) is not None
+
+
+def test_a_sample_is_cancelled_as_a_scan_is(session: Session, api: FakeApi) -> None:
+    api.trouble.extend([httpx.Response(503, headers={"retry-after": "50"})])
+    raised: list[BaseException] = []
+
+    def sample() -> None:
+        try:
+            session.sample(plan_of(retry=RetryConfig()), Event())
+        except ScanInterrupted as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    deadline = time.monotonic() + SOON
+    while not api.seen and time.monotonic() < deadline:
+        time.sleep(0.001)
+
+    session.stop_running(SOON)
+    thread.join(SOON)
+
+    assert not thread.is_alive()
+    assert [str(error) for error in raised] == ["the scan was interrupted"]
+
+
+# --- what is shared
+
+
+def test_clients_are_shared_by_plans_that_verify_alike(session: Session) -> None:
+    plan = plan_of()
+
+    assert session._client(plan) is session._client(plan_of("/other"))
+    assert session._client(plan) is not session._client(replace(plan, verify_ssl=False))
+
+
+def test_a_limit_is_shared_by_all_plans_of_one_api_and_credential(session: Session) -> None:
+    plan = plan_of(rate_limit=RateLimitConfig(requests_per_second=0.01), max_wait=5)
+    token = AuthConfig.model_validate({"type": "bearer", "token": "abc"})
+    list(session.pages(plan, Event()))
+
+    with pytest.raises(RateLimitError):
+        list(session.pages(replace(plan, path="/other"), Event()))
+    list(session.pages(replace(plan, auth=token), Event()))
+    list(session.pages(replace(plan, base_url="https://eu.api.test", path="/other"), Event()))
+    list(session.pages(replace(plan, connector="another"), Event()))
+
+
+# --- the end
+
+
+def test_close_cancels_what_runs_and_the_session_may_be_used_again(session: Session) -> None:
+    cancelled = Event()
+
+    with session.running(cancelled):
+        session.close()
+        session.close()
+
+    assert cancelled.is_set()
+    assert ids(list(session.pages(plan_of(pagination=LINKED), Event()))) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_close_lets_a_scan_end_by_an_error_of_this_package(session: Session) -> None:
+    cancelled = Event()
+
+    with session.running(cancelled):
+        pages = session.pages(plan_of(pagination=LINKED), cancelled)
+        next(pages)
+        session.close()
+        with pytest.raises(ScanInterrupted):
+            next(pages)
+
+
+def test_stop_running_cancels_and_waits_until_all_have_ended(session: Session) -> None:
+    cancelled, has_begun = Event(), Event()
+    ended: list[str] = []
+
+    def scan() -> None:
+        with session.running(cancelled):
+            has_begun.set()
+            assert cancelled.wait(SOON)
+            time.sleep(0.03)
+            ended.append("scan")
+
+    thread = threading.Thread(target=scan)
+    thread.start()
+    has_begun.wait(SOON)
+
+    session.stop_running(SOON)
+
+    ended.append("stop")
+    thread.join()
+    assert ended == ["scan", "stop"]
+
+
+def test_stop_running_waits_no_longer_than_it_is_told(session: Session) -> None:
+    started = time.monotonic()
+
+    with session.running(Event()):
+        session.stop_running(0.05)
+
+    assert 0.04 < time.monotonic() - started < 1
+
+
+def test_stop_running_returns_at_once_where_nothing_runs(session: Session) -> None:
+    started = time.monotonic()
+
+    session.stop_running(SOON)
+
+    assert time.monotonic() - started < 1
+
+
+def test_a_scan_that_ends_does_not_hide_another_with_the_same_cancel(session: Session) -> None:
+    shared = Event()
+
+    with session.running(shared):
+        with session.running(shared):
+            pass
+        session.stop_running(0.02)
+
+    assert shared.is_set()
+
+
+def test_the_end_of_the_interpreter_cancels_what_runs(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_room, "_EXIT_WAIT", 0.02)
+    cancelled = Event()
+
+    with session.running(cancelled):
+        session_room._stop_at_exit(weakref.ref(session))
+
+    assert cancelled.is_set()
+
+
+def test_a_session_that_is_gone_keeps_no_one_at_the_end_of_the_interpreter() -> None:
+    reference = weakref.ref(Session())
+    gc.collect()
+
+    session_room._stop_at_exit(reference)
+
+    assert reference() is None
+
+
+def test_stop_running_reaches_a_scan_that_begins_meanwhile(session: Session) -> None:
+    first, second = Event(), Event()
+
+    def scan() -> None:
+        with session.running(first):
+            first.wait(SOON)
+            with session.running(second):
+                second.wait(SOON)
+
+    thread = threading.Thread(target=scan)
+    thread.start()
+    while not session._running:
+        time.sleep(0.001)
+
+    session.stop_running(SOON)
+    thread.join(SOON)
+
+    assert second.is_set()
+
+
+# --- connectors
+
+
+def test_the_demo_connector_answers_by_itself() -> None:
+    session = Session()
+    try:
+        connector = session.connector("demo")
+        plan = plan_of("/status", base_url=connector.base_url, connector="demo")
+        pages = list(session.pages(plan, Event()))
+
+        assert connector.base_url.startswith("http://127.0.0.1:")
+        assert session.connector("demo").base_url == connector.base_url
+        assert pages[0].envelope.at("status") == "ok"
+    finally:
+        session.close()
+
+
+def test_the_demo_is_closed_with_its_session_and_starts_again() -> None:
+    session = Session()
+    try:
+        first = session.connector("demo").base_url
+        session.close()
+        with pytest.raises(httpx.ConnectError), httpx.Client(trust_env=False) as client:
+            client.get(first)
+
+        again = session.connector("demo").base_url
+
+        with httpx.Client(trust_env=False) as client:
+            assert client.get(f"{again}/status").status_code == 200
+    finally:
+        session.close()
+
+
+def test_connectors_come_from_the_registry(session: Session) -> None:
+    assert session.connector("github").base_url == "https://api.github.com"
+    with pytest.raises(ConnectorNotFoundError, match="github"):
+        session.connector("gihtub")
+
+
+# --- one session per process
+
+
+def test_the_default_session_is_one_per_process() -> None:
+    assert default_session() is default_session()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_has_a_session_of_its_own() -> None:
+    program = """
+        import os
+        from apikit_sql.engine.session import default_session
+
+        parents = default_session()
+        with parents._lock:  # a thread of the parent may hold it at the fork
+            child = os.fork()
+            if child == 0:
+                own = default_session()
+                with own._lock:
+                    os._exit(0 if own is not parents and default_session() is own else 1)
+        raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) or default_session() is not parents)
+    """
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=_root(), timeout=30, check=False, capture_output=True
+    )
+
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_the_interpreter_ends_soon_though_a_scan_waits() -> None:
+    program = """
+        import threading, time
+        from threading import Event
+        import httpx
+        from apikit_sql.engine.session import default_session, Session
+        from apikit_sql.errors import ScanInterrupted
+        from tests.engine.taking import plan_of
+
+        session = Session(transport=httpx.MockTransport(lambda _: httpx.Response(503, headers={"retry-after": "50"})))
+
+        def scan():
+            cancelled = Event()
+            with session.running(cancelled):
+                try:
+                    next(session.pages(plan_of(), cancelled))
+                except ScanInterrupted:
+                    print("interrupted", flush=True)
+
+        threading.Thread(target=scan, daemon=True).start()
+        while not session.requests:
+            time.sleep(0.001)
+    """
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)], cwd=_root(), timeout=30, check=False, capture_output=True
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"interrupted\n", b"")
+
+
+def _root() -> Path:
+    return Path(apikit_sql.__path__[0]).parent
