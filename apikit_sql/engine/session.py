@@ -37,6 +37,7 @@ _RING = 1_000
 _SAMPLE_LIFETIME = 30.0  # seconds
 _SAMPLES_SIZE = 64 * 2**20  # bytes
 _EXIT_WAIT = 3.0  # seconds
+_UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
@@ -57,7 +58,7 @@ class Session:
         self.connectors = ConnectorRegistry() if connectors is None else connectors
         self.requests: deque[RequestRecord] = deque(maxlen=_RING)
         self.errors: deque[ApikitError] = deque(maxlen=_RING)
-        self.inferred: dict[ScanPlan, tuple[Column, ...]] = {}
+        self._inferred: OrderedDict[ScanPlan, tuple[Column, ...]] = OrderedDict()
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
@@ -96,6 +97,17 @@ class Session:
         self._keep(plan, page)
         return page
 
+    def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
+        """The columns that were inferred for `plan`, None where none were yet."""
+        return self._inferred.get(plan)
+
+    def keep_inferred(self, plan: ScanPlan, columns: tuple[Column, ...]) -> None:
+        """Keep the columns of `plan` for its next binds; the oldest go when there are very many."""
+        with self._lock:
+            self._inferred[plan] = columns
+            if len(self._inferred) > _RING:
+                self._inferred.popitem(last=False)
+
     def take_sample(self, plan: RequestPlan) -> Page | None:
         """The page that a bind of `plan` has fetched, once: a later scan reads the API afresh."""
         with self._lock:
@@ -114,6 +126,11 @@ class Session:
             with self._lock:
                 del self._running[scan]
 
+    def remember(self, error: ApikitError) -> None:
+        """Keep `error` among the recent ones, without the frames that raised it: they would keep connections alive."""
+        error.__cause__ = error.__context__ = None
+        self.errors.append(error.with_traceback(None))
+
     def close(self) -> None:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
         with self._lock:
@@ -128,15 +145,18 @@ class Session:
 
     def stop_running(self, longest: float) -> None:
         """Cancel every scan and wait up to `longest` seconds until they have ended."""
-        deadline = time.monotonic() + longest
+        deadline, has_run = time.monotonic() + longest, False
         while time.monotonic() < deadline:
             with self._lock:
                 running = list(self._running.values())
             for cancelled in running:
                 cancelled.set()
             if not running:
-                return
+                break
+            has_run = True
             time.sleep(0.01)
+        if has_run:
+            time.sleep(_UNWINDING)
 
     def _client(self, plan: RequestPlan) -> httpx.Client:
         with self._lock:

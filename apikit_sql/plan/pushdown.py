@@ -49,7 +49,9 @@ def _trip(scan: ScanPlan, bounds: dict[str, str], keys: Sequence[KeyColumn], val
     ]
     request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
     request = request.with_path_values({key.path: text for key, text in texts if key.path})
-    return Trip(request, scan.given_keys + tuple((key.column, value) for key, value in zip(keys, values, strict=True)))
+    asked = [(key, (key.column, value)) for key, value in zip(keys, values, strict=True)]
+    fills = tuple(pair for key, pair in asked if key.required)
+    return Trip(request, scan.given_keys + tuple(pair for _, pair in asked), scan.given_keys + fills)
 
 
 def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:

@@ -71,7 +71,11 @@ class ScanPlan:
 
 @dataclass(frozen=True)
 class Trip:
-    """The requests for one combination of key values; `keys` are those values by column."""
+    """The requests for one combination of key values.
+
+    `keys` are those values by column; `fills` are the ones that records lack, since the path holds them.
+    """
 
     request: RequestPlan
     keys: tuple[tuple[str, object], ...] = ()
+    fills: tuple[tuple[str, object], ...] = ()

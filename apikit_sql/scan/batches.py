@@ -6,16 +6,18 @@ interrupt only when it gets some.
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from apikit_sql.column_types import Column, Struct
+from apikit_sql.column_types import Column, ColumnType, Struct
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import DecodeError
 from apikit_sql.plan.request_plan import Trip
-from apikit_sql.scan.decode import Reading, as_declared, as_json, build, decode_page
+from apikit_sql.scan.decode import Misfit, Reading, as_declared, as_json, build, decode_page
 from apikit_sql.scan.schema import arrow_schema
 
 
@@ -30,10 +32,10 @@ def batches(
 
     `columns` are all that the condition and the output read.
     """
-    keys = dict(trip.keys)
+    fills = dict(trip.fills)
     promised = arrow_schema(output)
     for page in pages:
-        batch = decode_page(page, columns, keys)
+        batch = decode_page(page, columns, fills)
         if condition is not None:
             batch = batch.filter(condition)
         if batch.num_rows:
@@ -59,16 +61,32 @@ def key_condition(trip: Trip, columns: Sequence[Column]) -> pc.Expression | None
 
     An API that ignores a key's parameter would otherwise bring every row once a trip.
     """
+    conditions = [_equal(column, path, value) for (column, path), value in _key_fields(trip, columns)]
+    return functools.reduce(operator.and_, conditions) if conditions else None
+
+
+def _key_fields(trip: Trip, columns: Sequence[Column]) -> Iterator[tuple[tuple[ColumnType, list[str]], object]]:
+    """The type and the path of each key that is a column or a field of one; names are alike without case."""
     by_name = {column.name.lower(): column for column in columns}
-    condition = None
     for key, value in trip.keys:
-        name, *fields = key.split(".")
-        column = by_name.get(name.lower())
-        if column is not None:
-            kind = column.type
-            for field in fields:
-                kind = dict(kind.fields)[field] if isinstance(kind, Struct) else kind
-            literal = build([as_json(value)], kind, Reading(declared=True, format=""))[0]
-            equal = pc.field(column.name, *fields) == literal
-            condition = equal if condition is None else condition & equal
-    return condition
+        name, *steps = key.lower().split(".")
+        column = by_name.get(name)
+        if column is None:
+            continue
+        kind, path = column.type, [column.name]
+        for step in steps:
+            fields = kind.fields if isinstance(kind, Struct) else ()
+            for field, inner in fields:
+                if field.lower() == step:
+                    kind, path = inner, [*path, field]
+                    break
+        yield (kind, path), value
+
+
+def _equal(kind: ColumnType, path: list[str], value: object) -> pc.Expression:
+    """The rows whose field at `path` is `value`; none where a field of this type cannot be."""
+    try:
+        (scalar,) = build([as_json(value)], kind, Reading(declared=True, format=""))
+    except (Misfit, pa.ArrowException, OverflowError):
+        return pc.scalar(False)  # noqa: FBT003 - a constant, not a flag
+    return pc.field(*path) == scalar

@@ -23,10 +23,10 @@ from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import ScanPlan
 from apikit_sql.scan.batches import batches, key_condition
 from apikit_sql.scan.decode import read_records
-from apikit_sql.scan.expression import read_columns, read_predicates
+from apikit_sql.scan.expression import read_columns, read_predicates, with_both_zeros
 from apikit_sql.scan.schema import arrow_schema, infer_columns
 
-_LONGEST_TEXT = 2_000  # characters of an error that DuckDB is handed
+_LONGEST_TEXT = 2_000  # bytes of an error that DuckDB is handed
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class ApiScan:
         self._source = source
         self._output = [by_name[name] for name in names]
         self._columns = [c for c in source.columns if read is None or c.name in read or c.name in names]
-        self._condition = condition
+        self._condition = with_both_zeros(condition)
         self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
         self._cancelled = cancelled
 
@@ -125,10 +125,10 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
     """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
     if plan.columns is not None:
         return plan.columns
-    known = session.inferred.get(plan)
+    known = session.inferred(plan)
     if known is None:
         known = infer_columns(plan, read_records(session.sample(plan.request, cancelled)))
-        session.inferred[plan] = known
+        session.keep_inferred(plan, known)
     return known
 
 
@@ -152,11 +152,11 @@ def _next_batch(session: Session, rows: Iterator[pa.RecordBatch]) -> pa.RecordBa
     try:
         return next(rows, None)
     except ApikitError as error:
-        session.errors.append(error)
+        session.remember(error)
         kind, text = type(error), safe_text(error) + "\n"
     raise kind(text)
 
 
 def safe_text(error: ApikitError) -> str:
     """The message as DuckDB can carry it: NUL would end it, and it is kept short."""
-    return str(error).replace("\0", "").rstrip()[:_LONGEST_TEXT]
+    return str(error).replace("\0", "").rstrip().encode()[:_LONGEST_TEXT].decode(errors="ignore")

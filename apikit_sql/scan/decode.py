@@ -12,22 +12,23 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, Struct, TimeFormat
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import DecodeError, SchemaDriftError
 from apikit_sql.scan.schema import EXACT_IN_DOUBLE, arrow_type
 
-_INTEGER = re.compile(r"[+-]?\d{1,40}")
-_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
-_ZONED = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,6})?0*([Zz]|[+-]\d\d(?::?\d\d)?)")
-_NAIVE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(\.\d{1,6})?0*)?")
-_DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,40}")
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_ZONED = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,6})?0*([Zz]|[+-]\d\d(?::?\d\d)?)", re.ASCII)
+_NAIVE = re.compile(r"(\d{4}-\d\d-\d\d)(?:[Tt ](\d\d:\d\d:\d\d)(\.\d{1,6})?0*)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _SHOWN = 80  # characters of a value that an error shows
 
@@ -58,13 +59,13 @@ def read_records(page: Page) -> list[Any]:
         raise DecodeError(message) from None
 
 
-def decode_page(page: Page, columns: Sequence[Column], keys: Mapping[str, object]) -> pa.RecordBatch:
-    """The records of `page` as `columns`, in storage types. A key column that a record lacks has the key's value.
+def decode_page(page: Page, columns: Sequence[Column], fills: Mapping[str, object]) -> pa.RecordBatch:
+    """The records of `page` as `columns`, in storage types; a column of `fills` that a record lacks has its value.
 
     Raises SchemaDriftError that names page, record, column and value.
     """
     records = read_records(page)
-    arrays = [_column(page, column, records, keys) for column in columns]
+    arrays = [_filled(page, column, records, fills) for column in columns]
     schema = pa.schema([(column.name, storage_type(column.type)) for column in columns])
     if not columns:  # no column was asked for, only how many rows there are
         return pa.RecordBatch.from_struct_array(pa.array([{}] * len(records), pa.struct([])))
@@ -73,23 +74,22 @@ def decode_page(page: Page, columns: Sequence[Column], keys: Mapping[str, object
     return batch
 
 
-def _column(page: Page, column: Column, records: list[Any], keys: Mapping[str, object]) -> pa.Array:
+def _filled(page: Page, column: Column, records: list[Any], fills: Mapping[str, object]) -> pa.Array:
+    array = _column(page, column, records)
+    if column.name not in fills:
+        return array
+    (name,) = column.path
+    lacking = pa.array([not (isinstance(record, dict) and name in record) for record in records], pa.bool_())
+    fill = build([as_json(fills[column.name])], column.type, Reading(declared=True, format=""))[0]
+    return pc.if_else(lacking, fill, array)
+
+
+def _column(page: Page, column: Column, records: list[Any]) -> pa.Array:
     reading = Reading(column.declared, column.format)
     try:
-        values = list(_values(records, column, keys))
-        return build(values, column.type, reading)
+        return build([_at(record, column.path) for record in records], column.type, reading)
     except (Misfit, pa.ArrowException, OverflowError, UnicodeEncodeError):
-        raise SchemaDriftError(_drift(page, column, records, keys, reading)) from None
-
-
-def _values(records: Iterable[Any], column: Column, keys: Mapping[str, object]) -> Iterable[Any]:
-    if column.name in keys and len(column.path) == 1:
-        name, fill = column.path[0], as_json(keys[column.name])
-        return (record.get(name, fill) if isinstance(record, dict) else fill for record in records)
-    if len(column.path) == 1:
-        name = column.path[0]
-        return (record.get(name) if type(record) is dict else _misfit() for record in records)
-    return (_at(record, column.path) for record in records)
+        raise SchemaDriftError(_drift(page, column, records, reading)) from None
 
 
 def _at(record: Any, path: tuple[str, ...]) -> Any:  # noqa: ANN401 - any JSON value
@@ -107,22 +107,24 @@ def as_json(value: object) -> object:
     return value.isoformat() if isinstance(value, dt.date) else value
 
 
-def _misfit() -> Any:  # noqa: ANN401 - never returns
-    raise Misfit
-
-
-def _drift(page: Page, column: Column, records: list[Any], keys: Mapping[str, object], reading: Reading) -> str:
+def _drift(page: Page, column: Column, records: list[Any], reading: Reading) -> str:
     """What the first record that does not fit has, and what to write so that it does."""
-    for number, record in enumerate(records, 1):
-        try:
-            build(list(_values([record], column, keys)), column.type, reading)
-        except (Misfit, pa.ArrowException, OverflowError, UnicodeEncodeError):
-            shown = _shown(record, column)
-            return (
-                f"{page.url}, page {page.number}, record {number}: {column.name} = {shown} does not fit {column.type}. "
-                f"Say types := {{'{column.name}': '{_wider(record, column)}'}}, or the same where columns are declared."
-            )
-    return f"{page.url}, page {page.number}: {column.name} does not fit {column.type}."
+    number, record = next(
+        (number, record) for number, record in enumerate(records, 1) if not _fits(record, column, reading)
+    )
+    name = column.name.replace("'", "''")
+    return (
+        f"{page.url}, page {page.number}, record {number}: {column.name} = {_shown(record, column)} does not fit "
+        f"{column.type}. Say types := {{'{name}': '{_wider(record, column)}'}}, or the same where columns are declared."
+    )
+
+
+def _fits(record: Any, column: Column, reading: Reading) -> bool:  # noqa: ANN401 - any JSON value
+    try:
+        build([_at(record, column.path)], column.type, reading)
+    except (Misfit, pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def _wider(record: Any, column: Column) -> str:  # noqa: ANN401 - any JSON value
@@ -134,7 +136,7 @@ def _wider(record: Any, column: Column) -> str:  # noqa: ANN401 - any JSON value
     match column.type, value:
         case (Scalar("INTEGER"), int()) if not isinstance(value, bool) and abs(value) < 2**63:
             return "BIGINT"
-        case (Scalar("INTEGER" | "BIGINT"), int()) if not isinstance(value, bool):
+        case (Scalar("INTEGER" | "BIGINT"), int()) if not isinstance(value, bool) and abs(value) < 2**127:
             return "HUGEINT"
         case (Scalar("INTEGER" | "BIGINT"), float()):
             return "DOUBLE"

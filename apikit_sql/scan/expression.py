@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import math
-from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,9 +28,17 @@ class Field:
 
 @dataclass(frozen=True)
 class Literal:
-    """A constant, as Python has it."""
+    """A constant, as Arrow has it."""
 
-    value: Any
+    scalar: pa.Scalar
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - any constant
+        """The constant as Python has it; the scalar itself where Python has nothing for it, as for `infinity`."""
+        try:
+            return self.scalar.as_py()
+        except (ValueError, OverflowError):
+            return self.scalar
 
 
 @dataclass(frozen=True)
@@ -40,7 +47,7 @@ class Call:
 
     function: str
     arguments: tuple[Node, ...]
-    options: Any = None
+    options: Mapping[str, Any]
 
 
 Node = Field | Literal | Call
@@ -52,7 +59,8 @@ _MIRRORED: dict[Bound, Bound] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 def read_predicates(expression: pc.Expression | None) -> tuple[Predicate, ...]:
     """The conjuncts of `expression` that bound one column; the others are left to the scan's own filter."""
     node = read_expression(expression)
-    return () if node is None else tuple(_predicates(node))
+    parts = () if node is None else _parts(node, "and_kleene")
+    return tuple(predicate for part in parts for predicate in _predicates(part))
 
 
 def read_columns(expression: pc.Expression | None) -> frozenset[str] | None:
@@ -60,7 +68,7 @@ def read_columns(expression: pc.Expression | None) -> frozenset[str] | None:
     if expression is None:
         return frozenset()
     node = read_expression(expression)
-    return None if node is None else frozenset(_columns(node))
+    return None if node is None else frozenset(inner.path[0] for inner in _walk(node) if isinstance(inner, Field))
 
 
 def read_expression(expression: pc.Expression | None) -> Node | None:
@@ -70,41 +78,66 @@ def read_expression(expression: pc.Expression | None) -> Node | None:
     try:
         _, (buffer, *_) = expression.__reduce__()
         reader = pa.ipc.open_file(buffer)
-        constants = [column[0] for column in reader.get_batch(0).columns]
-        marks = deque(_metadata(reader.schema))
-        node = _read(marks, constants)
+        return _read(_metadata(reader.schema), [column[0] for column in reader.get_batch(0).columns])
     except (ValueError, TypeError, KeyError, IndexError, pa.ArrowException):
         return None
-    return None if marks else node
 
 
-def _read(marks: deque[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
-    mark, text = marks.popleft()
-    match mark:
-        case "literal":
-            return Literal(constants[int(text)].as_py())
-        case "field_ref":
-            return Field((text,))
-        case "nested_field_ref":
-            steps = [_read(marks, constants) for _ in range(int(text))]
-            return Field(tuple(name for step in steps if isinstance(step, Field) for name in step.path))
-        case "call":
-            return _read_call(text, marks, constants)
-        case _:
-            message = f"unexpected {mark}"
-            raise ValueError(message)
+def _read(marks: list[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
+    """The tree that `marks` describe. DuckDB 1.4 writes a long IN list as a deep OR, so there is no recursion here."""
+    open_calls: list[tuple[str, list[Node], dict[str, Any]]] = [("", [], {})]
+    position = 0
+    while position < len(marks):
+        mark, text = marks[position]
+        position += 1
+        function, arguments, options = open_calls[-1]
+        match mark:
+            case "literal":
+                arguments.append(Literal(constants[int(text)]))
+            case "field_ref":
+                arguments.append(Field((text,)))
+            case "nested_field_ref":
+                steps = [name for kind, name in marks[position : position + int(text)] if kind == "field_ref"]
+                if len(steps) < int(text):
+                    message = f"{len(steps)} of {text} steps"
+                    raise ValueError(message)
+                position += len(steps)
+                arguments.append(Field(tuple(steps)))
+            case "call":
+                open_calls.append((text, [], {}))
+            case "options":
+                options.update(constants[int(text)].as_py())
+            case "end" if text == function:
+                open_calls.pop()
+                open_calls[-1][1].append(Call(function, tuple(arguments), options))
+            case _:
+                message = f"unexpected {mark}"
+                raise ValueError(message)
+    ((_, roots, _),) = open_calls
+    (root,) = roots
+    return root
 
 
-def _read_call(function: str, marks: deque[tuple[str, str]], constants: list[pa.Scalar]) -> Call:
-    arguments: list[Node] = []
-    options = None
-    while marks[0] != ("end", function):
-        if marks[0][0] == "options":
-            options = constants[int(marks.popleft()[1])].as_py()
+def _walk(node: Node) -> Iterable[Node]:
+    """`node` and every node within."""
+    waiting = [node]
+    while waiting:
+        current = waiting.pop()
+        yield current
+        if isinstance(current, Call):
+            waiting.extend(current.arguments)
+
+
+def _parts(node: Node, function: str) -> list[Node]:
+    """What `function`, AND or OR, joins together; `node` itself where it is no such call. In order."""
+    waiting, parts = [node], []
+    while waiting:
+        current = waiting.pop()
+        if isinstance(current, Call) and current.function == function:
+            waiting.extend(reversed(current.arguments))
         else:
-            arguments.append(_read(marks, constants))
-    marks.popleft()
-    return Call(function, tuple(arguments), options)
+            parts.append(current)
+    return parts
 
 
 def _metadata(schema: pa.Schema) -> list[tuple[str, str]]:
@@ -140,50 +173,49 @@ def _metadata(schema: pa.Schema) -> list[tuple[str, str]]:
 
 
 def _predicates(node: Node) -> Iterable[Predicate]:
+    """What one conjunct says of one column; nothing where it says anything else."""
     match node:
-        case Call("and_kleene" | "and", (left, right)):
-            yield from _predicates(left)
-            yield from _predicates(right)
         case Call(
             "if_else",
-            (Call("is_valid", (Field() as tested,)), Call("is_in", (Field() as field,)) as inner, Literal(None)),
-        ):
-            if tested == field:
-                yield from _predicates(inner)
+            (
+                Call("is_valid", (Field() as tested,)),
+                Call("is_in", (Field() as field,), {"value_set": list(values)}),
+                last,
+            ),
+        ) if tested == field and isinstance(last, Literal) and last.value is None:
+            yield from _one_of(field, [value for value in values if value is not None])
         case Call("is_in", (Field() as field,), {"value_set": list(values)}):
             yield from _one_of(field, values)
-        case Call("or_kleene" | "or"):
-            alternatives = list(_alternatives(node))
+        case Call("or_kleene"):
+            alternatives = [_equality(part) for part in _parts(node, "or_kleene")]
             fields = {field for field, _ in alternatives}
             if len(fields) == 1 and (alike := fields.pop()) is not None:
-                yield from _one_of(alike, [value for _, value in alternatives])
-        case Call("equal", (Field() as field, Literal(value)) | (Literal(value), Field() as field)):
-            yield from _one_of(field, [value])
-        case Call(function, (Field() as field, Literal(value))) if function in _BOUNDS and _is_plain(value):
+                yield from _one_of(alike, [value for _, value in alternatives if value is not None])
+        case Call("equal"):
+            equal, value = _equality(node)
+            if equal is not None:
+                yield from _one_of(equal, [value])
+        case Call(function, (Field() as field, Literal(value=value))) if function in _BOUNDS and _is_plain(value):
             yield Compared(".".join(field.path), _BOUNDS[function], value)
-        case Call(function, (Literal(value), Field() as field)) if function in _BOUNDS and _is_plain(value):
+        case Call(function, (Literal(value=value), Field() as field)) if function in _BOUNDS and _is_plain(value):
             yield Compared(".".join(field.path), _MIRRORED[_BOUNDS[function]], value)
         case _:
             pass
 
 
-def _alternatives(node: Node) -> Iterable[tuple[Field | None, Any]]:
-    """Each `field = value` of an OR; a None field for anything else in it."""
+def _equality(node: Node) -> tuple[Field | None, Any]:
+    """The field and the value of `field = value`; a None field for anything else."""
     match node:
-        case Call("or_kleene" | "or", (left, right)):
-            yield from _alternatives(left)
-            yield from _alternatives(right)
-        case Call("equal", (Field() as field, Literal(value))):
-            yield field, value
+        case Call("equal", (Field() as field, Literal(value=value)) | (Literal(value=value), Field() as field)):
+            return field, value
         case _:
-            yield None, None
+            return None, None
 
 
 def _one_of(field: Field, values: list[Any]) -> Iterable[Predicate]:
-    """`field IN (values)`; NULL in the list never makes a row pass."""
-    plain = [value for value in values if value is not None]
-    if plain and all(_is_plain(value) for value in plain):
-        yield OneOf(".".join(field.path), tuple(plain))
+    """`field IN (values)`, where every value is plain: a NULL among them may let rows without a value pass."""
+    if values and all(_is_plain(value) for value in values):
+        yield OneOf(".".join(field.path), tuple(values))
 
 
 def _is_plain(value: object) -> bool:
@@ -192,12 +224,27 @@ def _is_plain(value: object) -> bool:
     return isinstance(value, Value)
 
 
-def _columns(node: Node) -> Iterable[str]:
+def with_both_zeros(expression: pc.Expression | None) -> pc.Expression | None:
+    """`expression` with 0.0 and -0.0 equal in IN lists, as they are to DuckDB; Arrow's `is_in` tells them apart."""
+    node = read_expression(expression)
+    zeros = node is not None and any(
+        isinstance(inner, Call) and inner.function == "is_in" and 0.0 in (v for v in _values(inner) if type(v) is float)
+        for inner in _walk(node)
+    )
+    return _rebuilt(node) if zeros and node is not None else expression
+
+
+def _values(call: Call) -> list[Any]:
+    return list(call.options.get("value_set", ()))
+
+
+def _rebuilt(node: Node) -> pc.Expression:
     match node:
         case Field(path):
-            yield path[0]
-        case Call(_, arguments):
-            for argument in arguments:
-                yield from _columns(argument)
-        case Literal():
-            pass
+            return pc.field(*path)
+        case Literal(scalar):
+            return pc.scalar(scalar)
+        case Call("is_in", (tested,)):
+            return _rebuilt(tested).isin([*_values(node), 0.0, -0.0])
+        case Call(function, arguments):
+            return getattr(pc, function)(*map(_rebuilt, arguments))

@@ -81,8 +81,8 @@ def _fields(records: Sequence[dict[str, Any]], path: tuple[str, ...], plan: Scan
     for key in dict.fromkeys(key for record in records for key in record):
         values = [record[key] for record in records if record.get(key) is not None]
         here = (*path, key)
-        is_object = bool(values) and all(isinstance(value, dict) and value for value in values)
-        if is_object and plan.nested == "flatten" and len(here) < _DEEPEST:
+        are_objects = all(values) and isinstance(infer_type(values), Struct)
+        if plan.nested == "flatten" and are_objects and len(here) < _DEEPEST:
             yield from _fields(values, here, plan)
         else:
             yield Column("__".join(here) or "_", _inferred(values, plan), here)
@@ -159,8 +159,9 @@ def _texts(values: list[str]) -> ColumnType:
 def _is_real(text: str) -> bool:
     """Whether a text of a date's or time's shape is one (2026-02-30 is not)."""
     try:
-        dt.datetime.fromisoformat(text.upper())
-    except ValueError:
+        moment = dt.datetime.fromisoformat(text.upper())
+        _ = moment.tzinfo and moment.astimezone(dt.UTC)
+    except (ValueError, OverflowError):
         return False
     return True
 

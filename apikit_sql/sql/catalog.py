@@ -66,7 +66,7 @@ def macro_sql(function: TableFunction, *, temporary: bool) -> str:
     return (
         f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {function.name}({declared}) AS TABLE FROM query("
         f"{BIND_FUNCTION}(to_json({{function: '{function.name}', "
-        f"external_access: current_setting('enable_external_access'), arguments: {{{given}, {typed}}}}})))"
+        f"arguments: CAST(to_json({{{given}, {typed}}}) AS VARCHAR)}})))"
     )
 
 

@@ -24,8 +24,8 @@ from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ApikitError, ConfigError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, macro_sql
-from apikit_sql.sql.seam import Sources, prepare
-from apikit_sql.sql.tables import Bound, Permissions, apikit_dataset
+from apikit_sql.sql.seam import Sources, may_reach_outside, prepare
+from apikit_sql.sql.tables import Permissions, apikit_dataset
 
 
 class Database:
@@ -33,9 +33,11 @@ class Database:
 
     def __init__(self, permissions: Permissions) -> None:
         """A database with no scan running."""
+        self.key = uuid.uuid4().hex
         self.permissions = permissions
-        self.sources = Sources()
+        self.sources = Sources(lambda con: database_of(con) is self)
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
+        self._may_reach_outside = True
 
     def new_scan(self) -> Event:
         """The event that interrupts one scan."""
@@ -47,6 +49,13 @@ class Database:
         """Interrupt every scan of this database, also while it waits for an API."""
         for cancelled in list(self._scans):
             cancelled.set()
+
+    def may_reach_outside(self) -> bool:
+        """Whether DuckDB itself may read files and URLs; asked of the database, for SQL could claim anything."""
+        cursor = self.sources.cursor()
+        if cursor is not None:
+            self._may_reach_outside = may_reach_outside(cursor)
+        return self._may_reach_outside
 
 
 #: Every function ever registered, kept for the life of the process: DuckDB may call it for as long as a database lives.
@@ -96,44 +105,49 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
 
 def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
     """What the connections of `con`'s database share, None where nothing was installed."""
-    try:
-        rows = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchall()
-    except duckdb.CatalogException:
+    known = con.execute("SELECT count(*) FROM duckdb_functions() WHERE function_name = ?", [BIND_FUNCTION]).fetchall()
+    if known == [(0,)]:  # asked first, since a failing statement would abort the caller's transaction
         return None
-    return _DATABASES[rows[0][0]]
+    ((key,),) = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchall()
+    return _DATABASES[key]
 
 
 def _register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Database:
-    key, database = uuid.uuid4().hex, Database(permissions)
+    database = Database(permissions)
 
     def bind(calls: pa.Array) -> pa.Array:
         caller = sys._getframe(1)  # noqa: SLF001 - at the entry it is the frame that called DuckDB; 1.x looks there
-        texts = []
-        for call in calls.to_pylist():
-            options = json.loads(call)
-            if options["function"] == "key":
-                texts.append(key)
-            else:
-                texts.append(_source_text(database, options, caller))
-        return pa.array(texts, pa.string())
+        return pa.array([_answer(database, json.loads(call), caller) for call in calls.to_pylist()], pa.string())
 
-    con.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
-        BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR", type="arrow", side_effects=False
-    )
+    def create(owner: duckdb.DuckDBPyConnection) -> None:
+        owner.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
+            BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR", type="arrow", side_effects=False
+        )
+
+    try:
+        create(con)
+    except duckdb.NotImplementedException:  # `con` still counts a function as its own whose creation was rolled back
+        create(con.cursor())
     _KEPT_FUNCTIONS.append(bind)
-    _DATABASES[key] = database
+    _DATABASES[database.key] = database
     return database
 
 
-def _source_text(database: Database, options: Mapping[str, object], caller: FrameType) -> str:
-    """The SQL text that reads one call's rows. An error of ours leaves as its text alone, and stays on the session."""
-    assert options["function"] == APIKIT.name  # noqa: S101 - only our own macros call
-    bound = Bound(json.dumps(options["arguments"]), bool(options["external_access"]))
-    permissions = database.permissions
+def _answer(database: Database, question: Mapping[str, str], caller: FrameType) -> str:
+    """The key of the database, or the SQL text that reads one call's rows.
+
+    An error of ours leaves as its text alone, and stays on the session.
+    """
+    if question["function"] == "key":
+        return database.key
+    assert question["function"] == APIKIT.name  # noqa: S101 - only our own macros call
+    session = database.permissions.session
     try:
-        dataset = apikit_dataset(bound, permissions, database.new_scan)
+        dataset = apikit_dataset(
+            question["arguments"], database.permissions, database.new_scan, database.may_reach_outside
+        )
     except ApikitError as error:
-        permissions.session.errors.append(error)
+        session.remember(error)
         kind, text = type(error), safe_text(error)
     else:
         return database.sources.text_for(dataset, caller)

@@ -29,27 +29,32 @@ class Sources:
     """Names the datasets of one database's statements, and forgets each name when it has been read.
 
     Connections are held weakly: a strong reference would keep the user's file locked after they closed it. For the same
-    reason a name goes when its scan begins, or when its thread has bound a few calls more (EXPLAIN never scans).
+    reason names go when a scan begins, when their thread has bound a few calls more (EXPLAIN never scans), and with the
+    last connection.
     """
 
-    def __init__(self) -> None:
-        """Sources of a database that no connection has joined."""
-        self._lock = threading.Lock()
-        self._connections: list[Callable[[], duckdb.DuckDBPyConnection | None]] = []
+    def __init__(self, belongs_here: Callable[[duckdb.DuckDBPyConnection], bool]) -> None:
+        """Sources of a database that no connection has joined; `belongs_here` tells whether a connection is its own."""
+        self._lock = threading.RLock()  # a connection may be collected, and call back, while it is held
+        self._belongs_here = belongs_here
+        self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
+        self._has_default = False
         self._named: dict[int, deque[_Name]] = {}
         atexit.register(_forget_all, weakref.ref(self))
 
     def join(self, con: duckdb.DuckDBPyConnection) -> None:
         """Let `con` name datasets, as long as its owner keeps it."""
-        is_default = con is duckdb.default_connection()  # its Python object does not outlive a statement
-        reference = duckdb.default_connection if is_default else weakref.ref(con)
+        here = weakref.ref(self)
         with self._lock:
-            self._connections = [known for known in self._connections if known() not in {None, con}]
-            self._connections.append(reference)
+            if all(known() is not con for known in self._connections):
+                self._connections.append(weakref.ref(con, lambda _: _forget_orphans(here)))
+            # the default connection's Python object does not outlive a statement
+            self._has_default = self._has_default or con is duckdb.default_connection()
 
     def text_for(self, dataset: ApiDataset, caller: FrameType) -> str:
         """A query that reads `dataset`, for the statement that `caller` is running."""
-        name = self._relation(dataset) or _in_globals(dataset, caller)
+        cursor = self.cursor() if HAS_READABLE_RELATIONS else None
+        name = _in_globals(dataset, caller) if cursor is None else _as_relation(dataset, cursor)
         thread = threading.get_ident()
         with self._lock:
             recent = self._named.setdefault(thread, deque())
@@ -57,8 +62,23 @@ class Sources:
             oldest = recent.popleft() if len(recent) > _RECENT else None
         if oldest is not None:
             oldest.forget()
-        dataset.on_scan = lambda: self._forget(thread, name)
+        dataset.on_scan = lambda: self._forget(thread)
         return name.text
+
+    def cursor(self) -> duckdb.DuckDBPyConnection | None:
+        """A fresh cursor, since the statement being bound holds its own connection; None where none is left open."""
+        with self._lock:
+            known = [reference() for reference in self._connections]
+        for connection in known:
+            if connection is not None:
+                try:
+                    return connection.cursor()
+                except duckdb.ConnectionException:  # closed
+                    continue
+        if self._has_default:
+            cursor = duckdb.default_connection().cursor()
+            return cursor if self._belongs_here(cursor) else None
+        return None
 
     def forget_all(self) -> None:
         """Let every name go."""
@@ -68,29 +88,20 @@ class Sources:
         for name in names:
             name.forget()
 
-    def _relation(self, dataset: ApiDataset) -> _Name | None:
-        """A relation over `dataset`, on a fresh cursor: the statement being bound holds its own connection."""
+    def forget_orphans(self) -> None:
+        """Let every name go if no connection is left."""
         with self._lock:
-            references = list(self._connections) if HAS_READABLE_RELATIONS else []
-        for reference in references:
-            connection = reference()
-            if connection is not None:
-                try:
-                    relation = connection.cursor().from_arrow(dataset)
-                except duckdb.ConnectionException:  # closed
-                    continue
-                held = [relation]
-                return _Name(relation.sql_query(), held.clear)
-        return None
+            self._connections = [reference for reference in self._connections if reference() is not None]
+            is_alone = not self._connections and not self._has_default
+        if is_alone:
+            self.forget_all()
 
-    def _forget(self, thread: int, name: _Name) -> None:
+    def _forget(self, thread: int) -> None:
+        """Let go what `thread` has named: a scan begins, so its statement is bound."""
         with self._lock:
-            recent = self._named.get(thread)
-            if recent is not None and name in recent:
-                recent.remove(name)
-            if not recent:
-                self._named.pop(thread, None)
-        name.forget()
+            names = self._named.pop(thread, ())
+        for name in names:
+            name.forget()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +112,19 @@ class _Name:
     forget: Callable[[], object]
 
 
+def _as_relation(dataset: ApiDataset, cursor: duckdb.DuckDBPyConnection) -> _Name:
+    """The name of a relation over `dataset`, which is readable while the relation lives."""
+    relation = cursor.from_arrow(dataset)
+    held = [relation]
+    return _Name(relation.sql_query(), held.clear)
+
+
 def _in_globals(dataset: ApiDataset, caller: FrameType) -> _Name:
-    """A random name among the globals of `caller`, where DuckDB looks for Python variables."""
-    name, variables = f"__apikit_{uuid.uuid4().hex}", caller.f_globals
+    """A random name among the globals of the frame that called DuckDB, where it looks for Python variables."""
+    frame: FrameType = caller
+    while frame.f_globals.get("__name__", "").partition(".")[0] == "duckdb" and frame.f_back is not None:
+        frame = frame.f_back
+    name, variables = f"__apikit_{uuid.uuid4().hex}", frame.f_globals
     variables[name] = dataset
     return _Name(f'FROM "{name}"', lambda: variables.pop(name, None))
 
@@ -115,7 +136,20 @@ def _forget_all(reference: weakref.ref[Sources]) -> None:
         sources.forget_all()
 
 
+def _forget_orphans(reference: weakref.ref[Sources]) -> None:
+    sources = reference()
+    if sources is not None:
+        sources.forget_orphans()
+
+
+def may_reach_outside(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether DuckDB itself may read files and URLs."""
+    return con.execute("SELECT current_setting('enable_external_access')").fetchall() == [(True,)]
+
+
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
     """Switch on what this version needs to read a named dataset."""
     if not HAS_READABLE_RELATIONS:
-        con.execute("SET python_enable_replacements = true")
+        setting = con.execute("SELECT current_setting('python_enable_replacements')").fetchall()
+        if setting != [(True,)]:
+            con.execute("SET python_enable_replacements = true")

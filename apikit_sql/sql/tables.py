@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Event
-from typing import NamedTuple
 
 from apikit_sql.connector.manifest import Connector
 from apikit_sql.engine.session import Session
@@ -30,25 +29,22 @@ class Permissions:
     max_wait: float = 60
 
 
-class Bound(NamedTuple):
-    """One call as DuckDB's bind sees it: its arguments as JSON text, and whether DuckDB may reach outside."""
+def apikit_dataset(
+    arguments: str, permissions: Permissions, new_scan: Callable[[], Event], may_reach_outside: Callable[[], bool]
+) -> ApiDataset:
+    """The table of one `apikit(...)`, its arguments as JSON text. Raises CallError for what may not be reached.
 
-    arguments: str
-    external_access: bool
-
-
-def apikit_dataset(bound: Bound, permissions: Permissions, new_scan: Callable[[], Event]) -> ApiDataset:
-    """The table of one `apikit(...)`. Raises CallError for what may not be reached."""
-    call = read_call(bound.arguments)
-    connector = _permitted(call.connector, bound, permissions)
+    `may_reach_outside` tells whether DuckDB itself may, and is asked where the permissions leave it to DuckDB.
+    """
+    call = read_call(arguments)
+    if not (may_reach_outside() if permissions.allow_network is None else permissions.allow_network):
+        message = "apikit sends nothing while enable_external_access is false. Say install(con, allow_network=True)."
+        raise CallError(message)
+    connector = _permitted(call.connector, permissions)
     return ApiDataset(plan_call(call, connector, permissions.max_wait), permissions.session, new_scan)
 
 
-def _permitted(name: str, bound: Bound, permissions: Permissions) -> Connector:
-    may_reach_outside = bound.external_access if permissions.allow_network is None else permissions.allow_network
-    if not may_reach_outside:
-        message = "apikit sends nothing while enable_external_access is false. Say install(con, allow_network=True)."
-        raise CallError(message)
+def _permitted(name: str, permissions: Permissions) -> Connector:
     if is_base_url(name):
         if not permissions.ad_hoc:
             message = "apikit: only named connectors may be used here (installed with ad_hoc=False)."

@@ -48,7 +48,7 @@ def read(
     condition: pc.Expression | None = None,
     keys: tuple[tuple[str, object], ...] = (),
 ) -> list[pa.RecordBatch]:
-    return list(batches(Trip(REQUEST, keys), pages, columns, output, condition))
+    return list(batches(Trip(REQUEST, keys, keys), pages, columns, output, condition))
 
 
 def test_each_page_becomes_a_batch() -> None:

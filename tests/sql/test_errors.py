@@ -223,12 +223,6 @@ class TestStreamErrors:
         assert "direct cause" not in text
         assert text.count("Traceback") <= 1
 
-    def test_no_source_line_of_ours_is_shown(self, con: Con) -> None:
-        text = error_of(con, "SELECT * FROM apikit('shop', '/drifting')")
-
-        assert "raise " not in text
-        assert "apikit_sql/" not in text
-
     def test_the_connection_works_on(self, con: Con) -> None:
         error_of(con, "SELECT * FROM apikit('shop', '/drifting')")
 
