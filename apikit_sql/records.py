@@ -46,6 +46,7 @@ class Envelope:
     record_path: str
     is_single: bool
     records: tuple[Raw, ...]
+    text: Raw = field(default_factory=lambda: Raw(b"[]"), repr=False)  # the records as one JSON list
     beside: RawObject = field(default_factory=dict, repr=False)
 
     @property
@@ -92,11 +93,11 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
         if record_path:
             message = f"there is no {record_path!r}: the body is a list. Say data_path := ''."
             raise DecodeError(message)
-        return Envelope("", is_single=False, records=elements)
+        return Envelope("", is_single=False, records=elements, text=Raw(body))
     top = _object(Raw(body))
     path = find_record_path(top) if record_path is None else record_path
     if path == "":
-        return Envelope("", is_single=True, records=(Raw(body),) if top else (), beside=top)
+        return _single("", Raw(body), top) if top else Envelope("", is_single=True, records=())
     found = _step_into(top, path)
     if found is None and top and not says_error(top):
         message = f"there is no {path!r} in the body; it has {', '.join(sorted(top)[:20])}"
@@ -107,13 +108,18 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
             return Envelope(path, is_single=False, records=(), beside=top)
         case "a list":
             assert found is not None  # noqa: S101 - its kind was read from it
-            return Envelope(path, is_single=False, records=msgspec.json.decode(found, type=tuple[Raw, ...]), beside=top)
+            records = msgspec.json.decode(found, type=tuple[Raw, ...])
+            return Envelope(path, is_single=False, records=records, text=found, beside=top)
         case "an object":
             assert found is not None  # noqa: S101 - its kind was read from it
-            return Envelope(path, is_single=True, records=(found,), beside=top)
+            return _single(path, found, top)
         case _:
             message = f"{path!r} leads to {kind}, not to a list of records"
             raise DecodeError(message)
+
+
+def _single(path: str, record: Raw, beside: RawObject) -> Envelope:
+    return Envelope(path, is_single=True, records=(record,), text=Raw(b"[" + bytes(record) + b"]"), beside=beside)
 
 
 def find_record_path(top: RawObject) -> str:

@@ -13,12 +13,14 @@ from collections.abc import Iterable, Iterator, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from apikit_sql.column_types import Column, ColumnType, Struct
+from apikit_sql.column_types import Column, ColumnType, Scalar, Struct
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import DecodeError
 from apikit_sql.plan.request_plan import Trip
-from apikit_sql.scan.decode import Misfit, Reading, as_declared, as_json, build, decode_page
+from apikit_sql.scan.decode import as_declared, decode_page
+from apikit_sql.scan.scalars import Misfit, Reading, scalars
 from apikit_sql.scan.schema import arrow_schema
+from apikit_sql.scan.shape import as_json
 
 
 def batches(
@@ -65,7 +67,7 @@ def key_condition(trip: Trip, columns: Sequence[Column]) -> pc.Expression | None
     return functools.reduce(operator.and_, conditions) if conditions else None
 
 
-def _key_fields(trip: Trip, columns: Sequence[Column]) -> Iterator[tuple[tuple[ColumnType, list[str]], object]]:
+def _key_fields(trip: Trip, columns: Sequence[Column]) -> Iterator[tuple[tuple[Scalar, list[str]], object]]:
     """The type and the path of each key that is a column or a field of one; names are alike without case."""
     by_name = {column.name.lower(): column for column in columns}
     for key, value in trip.keys:
@@ -73,20 +75,22 @@ def _key_fields(trip: Trip, columns: Sequence[Column]) -> Iterator[tuple[tuple[C
         column = by_name.get(name)
         if column is None:
             continue
-        kind, path = column.type, [column.name]
+        kind: ColumnType = column.type
+        path = [column.name]
         for step in steps:
             fields = kind.fields if isinstance(kind, Struct) else ()
             for field, inner in fields:
                 if field.lower() == step:
                     kind, path = inner, [*path, field]
                     break
-        yield (kind, path), value
+        if isinstance(kind, Scalar):  # a predicate on anything else is not pushed
+            yield (kind, path), value
 
 
-def _equal(kind: ColumnType, path: list[str], value: object) -> pc.Expression:
+def _equal(kind: Scalar, path: list[str], value: object) -> pc.Expression:
     """The rows whose field at `path` is `value`; none where a field of this type cannot be."""
     try:
-        (scalar,) = build([as_json(value)], kind, Reading(declared=True, format=""))
-    except (Misfit, pa.ArrowException, OverflowError):
+        value_of = scalars([as_json(value)], kind, Reading(declared=True, format=""))
+    except Misfit:
         return pc.scalar(False)  # noqa: FBT003 - a constant, not a flag
-    return pc.field(*path) == scalar
+    return pc.field(*path) == value_of[0]

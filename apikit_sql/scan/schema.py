@@ -7,6 +7,7 @@ where they differ or where all are null.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -40,6 +41,7 @@ _ARROW = {
 }
 
 
+@functools.cache
 def arrow_type(kind: ColumnType) -> pa.DataType:
     """The Arrow type that DuckDB reads as `kind`."""
     match kind:

@@ -110,7 +110,7 @@ def test_without_columns_the_rows_that_pass_are_counted() -> None:
 def test_a_json_column_is_compared_as_text() -> None:
     page = page_of([{"id": 1, "extra": {"a": 1}}, {"id": 2, "extra": "x"}, {"id": 3}])
 
-    (found,) = read([page], [ID, EXTRA], [ID, EXTRA], pc.field("extra") == '{"a":1}')
+    (found,) = read([page], [ID, EXTRA], [ID, EXTRA], pc.field("extra") == '{"a": 1}')
 
     assert found.schema == arrow_schema([ID, EXTRA])
     assert found.column("id").to_pylist() == [1]

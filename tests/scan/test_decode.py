@@ -421,7 +421,8 @@ def test_a_record_that_no_json_reader_takes_is_an_error_that_names_the_page(reco
 
 
 def _with_records(page: Page, record: bytes) -> Any:
-    return type(page.envelope)("", is_single=False, records=(msgspec.Raw(record),))
+    text = msgspec.Raw(b"[" + record + b"]")
+    return type(page.envelope)("", is_single=False, records=(msgspec.Raw(record),), text=text)
 
 
 def test_a_record_nested_too_deeply_is_an_error_that_names_the_page() -> None:

@@ -1,0 +1,225 @@
+"""What is decoded of a page: msgspec types generated for exactly the wanted fields, and how they become columns.
+
+Everything else in the body is skipped without becoming an object. A strict shape takes the usual values only, and is
+fast; a lenient one takes any value for any field, and each is then read by itself.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import functools
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from operator import attrgetter
+from typing import Any, assert_never, get_origin
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, Struct
+from apikit_sql.scan.scalars import Misfit, Reading, scalars, storage_type
+
+Raw = msgspec.Raw
+#: How decoded values become an array.
+ReadValues = Callable[[Sequence[Any]], pa.Array]
+#: How decoded records, and the fills of what they lack, become columns by name.
+ReadRecords = Callable[[Sequence[Any], Mapping[str, object]], Iterator[tuple[str, pa.Array]]]
+
+_ODD_KEY = re.compile(r'["\\\x00-\x1f]')  # msgspec names no field of a Struct so
+_AS_ASKED = Reading(declared=True, format="")
+
+_check_json = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is decoded of a page: the generated types of its records, and how such records become columns."""
+
+    decoder: msgspec.json.Decoder[list[Any]]
+    read: ReadRecords
+
+
+@functools.lru_cache(maxsize=64)
+def shape_of(columns: tuple[Column, ...], filled: frozenset[str], *, strict: bool) -> Shape:
+    """The shape of records with `columns`. A strict one takes the usual values only, and is fast."""
+    whole = next((column for column in columns if not column.path), None)
+    if whole is not None:
+        kind, read = _value(whole.type, Reading(whole.declared, whole.format), strict=strict)
+        others = [column for column in columns if column.path]
+
+        def read_whole(records: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
+            yield whole.name, read(records)
+            for column in others:
+                yield column.name, scalars([as_json(fills.get(column.name))] * len(records), _scalar(column), _AS_ASKED)
+
+        return Shape(msgspec.json.Decoder(list[kind]), read_whole)  # type: ignore[valid-type]
+    tree: dict[str, Any] = {}
+    for column in columns:
+        inner = tree
+        for step in column.path[:-1]:
+            inner = inner.setdefault(step, {})
+        inner[column.path[-1]] = column
+    struct, read_object = _object(tree, filled, strict=strict)
+    return Shape(msgspec.json.Decoder(list[_or_other(struct, strict=strict)]), read_object)  # type: ignore[misc]
+
+
+def _object(tree: Mapping[str, Any], filled: frozenset[str], *, strict: bool) -> tuple[Any, ReadRecords]:
+    """The type of objects with the fields of `tree`, columns or objects of columns, and how they become columns."""
+    fields: list[tuple[str, Any, object]] = []
+    readers: list[ReadRecords] = []
+    for key, part in tree.items():
+        default: object = None
+        if isinstance(part, Column):
+            kind, read_values = _value(part.type, Reading(part.declared, part.format), strict=strict)
+            if kind is Raw:  # which takes null as it is, and stands in no union
+                default = Raw(b"null")
+            elif part.name in filled:
+                kind, default = kind | msgspec.UnsetType, msgspec.UNSET
+            readers.append(_column_reader(part, read_values, is_filled=part.name in filled))
+        else:
+            inner, read_inner = _object(part, filled, strict=strict)
+            kind = _or_other(inner, strict=strict)
+            readers.append(read_inner)
+        fields.append((key, kind, default))
+    struct, columns_of = _transposed(fields)
+
+    def read(records: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
+        for values, read_part in zip(columns_of(records), readers, strict=True):
+            yield from read_part(values, fills)
+
+    return struct, read
+
+
+def _column_reader(column: Column, read_values: ReadValues, *, is_filled: bool) -> ReadRecords:
+    """How the values of one column become its array; where it is filled, UNSET is what a record lacks."""
+
+    def read(values: Sequence[Any], _: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
+        yield column.name, read_values(values)
+
+    def read_filled(values: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
+        lacking = [value is msgspec.UNSET for value in values]
+        array = read_values([None if value is msgspec.UNSET else value for value in values])
+        fill = scalars([as_json(fills[column.name])], _scalar(column), _AS_ASKED)[0]
+        yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), fill, array)
+
+    return read_filled if is_filled else read
+
+
+def _transposed(
+    fields: Sequence[tuple[str, Any, object]],
+) -> tuple[Any, Callable[[Sequence[Any]], Sequence[Sequence[Any]]]]:
+    """The type of objects with `fields` (key, type, default), and how many of them become one sequence a field.
+
+    A None among the objects is a None in each sequence.
+    """
+    if any(_ODD_KEY.search(key) for key, *_ in fields):
+        return dict[str, Raw], functools.partial(_picked, [(k, msgspec.json.Decoder(t), d) for k, t, d in fields])
+    names = [f"f{number}" for number in range(len(fields))]
+    struct = msgspec.defstruct(
+        "Record",
+        [(name, t, msgspec.field(default=d, name=k)) for name, (k, t, d) in zip(names, fields, strict=True)],
+        gc=False,
+    )
+    get = attrgetter(*names) if len(names) > 1 else lambda record: (record.f0,)
+    blank = (None,) * len(names)
+
+    def transpose(records: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        kinds = set(map(type, records))
+        if not kinds <= {struct, type(None)}:
+            raise Misfit
+        rows = map(get, records) if type(None) not in kinds else (blank if r is None else get(r) for r in records)
+        return list(zip(*rows, strict=True)) if records else [()] * len(names)
+
+    return struct, transpose
+
+
+def _picked(
+    fields: Sequence[tuple[str, msgspec.json.Decoder[Any], object]], records: Sequence[Any]
+) -> Sequence[Sequence[Any]]:
+    """The same for objects with a key that no Struct can have: they come as raw values by key."""
+    if not set(map(type, records)) <= {dict, type(None)}:
+        raise Misfit
+    return [
+        [decoder.decode(record[key]) if record and key in record else default for record in records]
+        for key, decoder, default in fields
+    ]
+
+
+def _value(kind: ColumnType, reading: Reading, *, strict: bool) -> tuple[Any, ReadValues]:
+    """The Python type that a value of `kind` is decoded to, and how such values become an array."""
+    match kind:
+        case Scalar("JSON"):
+            return Raw, _json_texts
+        case Scalar(name):
+            python = _STRICT[name] if strict and not reading.format else Any
+            return python, functools.partial(scalars, kind=kind, reading=reading)
+        case ListOf(element):
+            inner, read = _value(element, reading, strict=strict)
+            return _or_other(list[inner], strict=strict), functools.partial(_lists, kind, read)  # type: ignore[valid-type]
+        case Struct(fields):
+            tree = {name: Column(name, field, (name,), reading.declared, reading.format) for name, field in fields}
+            struct, read_object = _object(tree, frozenset(), strict=strict)
+            return _or_other(struct, strict=strict), functools.partial(_structs, kind, read_object)
+        case _:
+            assert_never(kind)
+
+
+#: What the usual values of a scalar are decoded to.
+_STRICT: dict[str, Any] = {
+    "BOOLEAN": bool | None,
+    "INTEGER": int | None,
+    "BIGINT": int | None,
+    "HUGEINT": int | None,
+    "DOUBLE": float | int | None,
+    "VARCHAR": str | None,
+    "DATE": str | None,
+    "TIMESTAMP": str | None,
+    "TIMESTAMPTZ": str | None,
+}
+
+
+def _or_other(kind: Any, *, strict: bool) -> Any:  # noqa: ANN401 - types made at run time
+    """`kind` or null; leniently, any other JSON value too."""
+    if strict:
+        return kind | None
+    others = bool | int | float | str | None
+    return kind | others | (dict[str, Any] if get_origin(kind) is list else list[Any])  # no union has two of a kind
+
+
+def _json_texts(values: Sequence[Any]) -> pa.Array:
+    """The values' own JSON texts; null, and a field of an object that is null, is NULL."""
+    texts = [None if value is None else bytes(value).decode() for value in values]
+    texts = [None if text == "null" else text for text in texts]
+    for text in texts:
+        if text is not None:
+            _check_json(text)  # a Raw is delimited, not validated
+    return pa.array(texts, pa.string())
+
+
+def _lists(kind: ListOf, read: ReadValues, values: Sequence[Any]) -> pa.Array:
+    if not set(map(type, values)) <= {list, type(None)}:
+        raise Misfit
+    offsets = [0, *accumulate(0 if value is None else len(value) for value in values)]
+    inner = read([each for value in values if value is not None for each in value])
+    mask = pa.array([value is None for value in values], pa.bool_())
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), inner, type=storage_type(kind), mask=mask)
+
+
+def _structs(kind: Struct, read: ReadRecords, values: Sequence[Any]) -> pa.Array:
+    children = [array for _, array in read(values, {})]
+    mask = pa.array([value is None for value in values], pa.bool_())
+    return pa.StructArray.from_arrays(children, fields=list(storage_type(kind)), mask=mask)
+
+
+def _scalar(column: Column) -> Scalar:
+    """The type of a key column, which is never nested."""
+    assert isinstance(column.type, Scalar)  # noqa: S101 - predicates are on scalars only
+    return column.type
+
+
+def as_json(value: object) -> object:
+    """A value of DuckDB's as JSON has it: times as ISO 8601 text."""
+    return value.isoformat() if isinstance(value, dt.date) else value
