@@ -10,7 +10,7 @@ GROUP BY c.country ORDER BY revenue DESC LIMIT 3;
 -- BR      | 12     | 22856.19
 
 -- Each execution fetches again, so keep what you will read more than once.
-CREATE TABLE issues AS SELECT number, state, updated_at FROM apikit('demo', 'issues') WHERE state = 'open';
+CREATE OR REPLACE TABLE issues AS SELECT number, state, updated_at FROM apikit('demo', 'issues') WHERE state = 'open';
 SELECT count(*) AS kept FROM issues;
 -- kept
 -- 293

@@ -1,5 +1,5 @@
 -- Load once, then only what changed. A variable is pushed on every DuckDB version, a subquery is not.
-CREATE TABLE issues AS
+CREATE OR REPLACE TABLE issues AS
 SELECT number, state, updated_at FROM apikit('demo', 'issues') WHERE updated_at < TIMESTAMPTZ '2025-12-01 00:00:00+00';
 
 SET VARIABLE since = (SELECT max(updated_at) FROM issues);

@@ -213,7 +213,12 @@ class Stream(_Model):
             if key.path is not None and key.path not in fields:
                 message = f"key column {key.column!r} fills {{{key.path}}}, which {self.path} does not have"
                 raise ValueError(message)
-        if len({name.lower() for name in self.columns}) < len(self.columns):
+        names = {name.lower() for name in self.columns}
+        for key in self.key_columns:
+            if self.columns and not key.required and key.column.partition(".")[0].lower() not in names:
+                message = f"key column {key.column!r} is none of the declared columns"
+                raise ValueError(message)
+        if len(names) < len(self.columns):
             message = "two columns differ by case only, which DuckDB does not tell apart"
             raise ValueError(message)
         if any(key.required for key in self.key_columns) and not self.columns:

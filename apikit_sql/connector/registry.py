@@ -17,6 +17,7 @@ from apikit_sql.errors import ConfigError, ConnectorNotFoundError
 from apikit_sql.redaction import is_secret_header, is_secret_param
 from apikit_sql.secrets import is_reference
 
+_PLAINLY = {"extra_forbidden": "there is no such setting"}
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 
 
@@ -24,18 +25,13 @@ class ConnectorRegistry:
     """The connectors one session knows by name. A manifest is read when it is first asked for."""
 
     def __init__(self, folders: Iterable[Traversable] | None = None) -> None:
-        """A registry of the manifests in `folders`; a later folder's manifest wins over an earlier one's."""
-        self._sources: dict[str, Traversable] = {}
+        """A registry of the manifests in `folders`, the usual ones unless given; a later folder's manifest wins."""
+        self._folders = None if folders is None else tuple(folders)
         self._loaded: dict[str, Connector] = {}
-        for folder in default_folders() if folders is None else folders:
-            if folder.is_dir():
-                for file in folder.iterdir():
-                    if file.name.endswith(".toml"):
-                        self._sources[file.name.removesuffix(".toml")] = file
 
     def names(self) -> list[str]:
         """Every known connector's name, sorted."""
-        return sorted(self._sources | self._loaded)
+        return sorted(self._files() | self._loaded.keys())
 
     def add_file(self, path: Path) -> str:
         """The name of the connector whose manifest is at `path`; it is known from now on."""
@@ -49,20 +45,29 @@ class ConnectorRegistry:
         Raises ConnectorNotFoundError with near matches; ConfigError where its manifest is wrong.
         """
         if name not in self._loaded:
-            if name not in self._sources:
-                raise ConnectorNotFoundError(_not_found(name, self.names()))
-            connector = read_manifest(self._sources[name])
+            file = self._files().get(name)
+            if file is None:
+                folder = (self._folders or default_folders())[-1]
+                raise ConnectorNotFoundError(_not_found(name, self.names(), folder))
+            connector = read_manifest(file)
             if connector.name != name:
-                message = f"{self._sources[name]}: the manifest's name is {connector.name!r}; its file says {name!r}."
+                message = f"{file}: the manifest's name is {connector.name!r}; its file says {name!r}."
                 raise ConfigError(message)
             self._loaded[name] = connector
         return with_settings(self._loaded[name])
+
+    def _files(self) -> dict[str, Traversable]:
+        """The manifests that lie in the folders now, by name."""
+        folders = default_folders() if self._folders is None else self._folders
+        files = (file for folder in folders if folder.is_dir() for file in folder.iterdir())
+        return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
 
 
 def default_folders() -> list[Traversable]:
     """The built-in manifests, and the folder `connectors` beside the user's config file."""
     config = Path(os.environ.get("APIKIT_CONFIG_PATH") or Path.home() / ".config" / "apikit" / "config.toml")
-    return [resources.files("apikit_sql") / "connector" / "builtin", config.parent / "connectors"]
+    folder = config if config.is_dir() else config.parent
+    return [resources.files("apikit_sql") / "connector" / "builtin", folder / "connectors"]
 
 
 def read_manifest(file: Traversable) -> Connector:
@@ -106,9 +111,9 @@ def explain(error: ValidationError) -> str:
     """What `error` found, one `key: reason` each, without the values given."""
     found = error.errors(include_url=False, include_context=False, include_input=False)
     return "; ".join(
-        f"{'.'.join(str(step) for step in each['loc']) or 'value'}: {each['msg'].removeprefix('Value error, ')}"
+        ": ".join(filter(None, (".".join(map(str, each["loc"])), _PLAINLY.get(each["type"]) or each["msg"])))
         for each in found
-    )
+    ).replace("Value error, ", "")
 
 
 def _refuse_literal_secrets(file: Traversable, auth: object) -> None:
@@ -131,7 +136,10 @@ def _refuse_credentials_elsewhere(file: Traversable, connector: Connector) -> No
             raise ConfigError(message)
 
 
-def _not_found(name: str, known: list[str]) -> str:
+def _not_found(name: str, known: list[str], folder: Traversable) -> str:
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-    return f"no connector is named {name!r}. {hint} A base URL works too: apikit('https://api.example.com', '/path')."
+    return (
+        f"no connector is named {name!r}. {hint} Your own are read from {folder}. "
+        "A base URL works too: apikit('https://api.example.com', '/path')."
+    )

@@ -1,10 +1,13 @@
 """A connector's auth as an httpx.Auth, and the one rule of where it may go: its own origin.
 
-A new kind of auth is a class here whose `auth_flow` yields the requests it needs, and a `case` in `authenticator`.
+A new kind of auth takes, in `connector/manifest.py`: its name in `AuthConfig.type`, its fields, those of them that are
+secrets in `SECRET_FIELDS` (else they are neither resolved nor masked), and what it cannot do without in `_is_whole`.
+Here: a `case` in `_signer`, giving an `httpx.Auth` whose `auth_flow` yields the requests it needs.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -67,11 +70,15 @@ def authenticator(connector: str, auth: AuthConfig) -> Credential:
         return ANONYMOUS
     if missing:
         what = missing[0] or "a secret"
-        message = f"{connector}: {what} is not set. Set it, or ask the API anonymously with auth of type 'none'."
+        message = f"{connector}: {what} is not set. Set it, or leave this credential out to ask the API anonymously."
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}
     name = next((text for text in names.values() if is_reference(text)), auth.type)
-    return Credential(_signer(connector, auth, values), name, tuple(values.values()))
+    secrets = tuple(values.values())
+    if auth.type == "basic":  # an API may echo what it was sent
+        pair = f"{values['username']}:{values.get('password', '')}"
+        secrets += (base64.b64encode(pair.encode()).decode(),)
+    return Credential(_signer(connector, auth, values), name, secrets)
 
 
 def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.Auth:

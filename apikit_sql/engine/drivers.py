@@ -10,6 +10,7 @@ from typing import assert_never
 
 import httpx
 
+from apikit_sql.engine.request_log import without_httpx_log
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
 from apikit_sql.errors import DecodeError, ScanInterrupted
 
@@ -66,7 +67,8 @@ async def adrive(steps: Steps[None], client: httpx.AsyncClient) -> AsyncGenerato
 def _send(step: Send, client: httpx.Client) -> Reply:
     body = _BoundedBody(step)
     try:
-        response = client.send(step.request, stream=True, follow_redirects=False, auth=None)
+        with without_httpx_log():
+            response = client.send(step.request, stream=True, follow_redirects=False, auth=None)
         try:
             for chunk in response.iter_bytes():
                 body.take(chunk)
@@ -80,7 +82,8 @@ def _send(step: Send, client: httpx.Client) -> Reply:
 async def _asend(step: Send, client: httpx.AsyncClient) -> Reply:
     body = _BoundedBody(step)
     try:
-        response = await client.send(step.request, stream=True, follow_redirects=False, auth=None)
+        with without_httpx_log():
+            response = await client.send(step.request, stream=True, follow_redirects=False, auth=None)
         try:
             async for chunk in response.aiter_bytes():
                 body.take(chunk)

@@ -51,6 +51,7 @@ _PAGE_PARAMS = ("page", "_page", "p", "page_number", "pageNumber", "page[number]
 _OFFSET_PARAMS = (
     "offset", "_offset", "_start", "start", "skip", "$skip", "startAt", "start_at", "startIndex", "page[offset]",
 )  # fmt: skip
+_LONGEST_NUMBER = 18  # digits
 _USUAL_PAGE_SIZES = frozenset(
     {10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 80, 90, 100, 120, 150, 200, 250, 300, 500, 1000}
 )
@@ -74,13 +75,7 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
         if evidence is not None:
             strategy, fields, reason = evidence
             return Evidence(settings.model_copy(update={"strategy": strategy, **fields}), reason)
-    more = _unfollowed(page)
-    if more:
-        message = (
-            f"the API says that there is more ({more}) than the {len(envelope.records)} records of the first page, "
-            "but not how to ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {...}."
-        )
-        raise PaginationError(message)
+    refuse_unfollowed(settings, page)
     if len(envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
         warnings.warn(
             f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. "
@@ -89,6 +84,22 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
             stacklevel=2,
         )
     return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
+
+
+def refuse_unfollowed(settings: PaginationConfig, page: Page) -> None:
+    """Raise PaginationError where `page`, the first and last, says that there is more.
+
+    That a strategy found no way on is no reason to believe that there is none. Numbers know their own end, and a Link
+    header without a next page is one.
+    """
+    follows = settings.strategy in {"auto", "link", "next_url", "cursor"} and "link" not in page.headers
+    more = _unfollowed(page) if follows else ""
+    if more:
+        message = (
+            f"the API says that there is more ({more}) than the first page's {len(page.envelope.records)} records, "
+            "but not how to ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {...}."
+        )
+        raise PaginationError(message)
 
 
 def with_known_end(settings: PaginationConfig, page: Page) -> PaginationConfig:
@@ -158,7 +169,7 @@ def _totals(page: Page) -> dict[str, tuple[str | None, int | None]]:
     return {
         "total_pages_path": _first_number(page.envelope, _TOTAL_PAGES),
         "total_path": _first_total(page.envelope),
-        "total_header": (header, int(page.headers[header]) if header else None),
+        "total_header": (header, _count(page.headers[header]) if header else None),
     }
 
 
@@ -194,7 +205,7 @@ def _first_number(envelope: Envelope, names: tuple[str, ...]) -> tuple[str | Non
 
 def _count(value: object) -> int | None:
     """A number of things, also as text; None for any other value."""
-    if isinstance(value, str) and value.isdecimal():
+    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_NUMBER:
         return int(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 

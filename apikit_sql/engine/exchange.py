@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.auth import Credential
-from apikit_sql.engine.evidence import find_pagination, with_known_end
+from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_known_end
 from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
@@ -36,7 +37,7 @@ _DEFAULT_HEADERS = {
     b"user-agent": b"apikit_sql",
 }
 _LONGEST_REASON = 200  # characters of an API's own error message
-_AUTH_REFUSED = 401
+_AUTH_REFUSED, _FORBIDDEN = 401, 403
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,13 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
     settings, seen, progress = plan.pagination, set[PageRequest](), Progress()
     while request is not None:
         seen.add(request)
-        with _naming(plan, request):
+        with _naming(plan, access, request):
             check_guard(settings, progress)
         if first is not None and progress.pages == 0:
             page: Page | None = first
         else:
             page = yield from _page(plan, settings, access, request, progress.pages + 1)
-        with _naming(plan, request):
+        with _naming(plan, access, request):
             if is_past_end(settings, page, progress):
                 return
         assert page is not None  # noqa: S101 - else it is past the end
@@ -72,22 +73,24 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
         yield page
         if progress.pages == plan.pages:
             return
-        with _naming(plan, request):
+        with _naming(plan, access, request):
             if progress.pages == 1:
                 settings = _settled(settings, page, request)
             request = next_request(settings, page, progress)
+            if request is None and progress.pages == 1:
+                refuse_unfollowed(settings, page)
             if request in seen:
                 message = f"page {page.number} leads back to an earlier page, after {progress.records} records."
                 raise PaginationError(message)
 
 
 @contextmanager
-def _naming(plan: RequestPlan, request: PageRequest) -> Iterator[None]:
+def _naming(plan: RequestPlan, access: Access, request: PageRequest) -> Iterator[None]:
     """While inside, a PaginationError gets the API and the path in front."""
     try:
         yield
     except PaginationError as error:
-        message = f"{_where(plan, request)}: {error}"
+        message = f"{_where(plan, request)}: {redact(str(error), access.credential.secrets)}"
         raise PaginationError(message) from None
 
 
@@ -152,7 +155,11 @@ def _signed(
 ) -> Steps[httpx.Response]:
     """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are."""
     secrets = access.credential.secrets
-    url = httpx.URL(request.full_url)
+    try:
+        url = httpx.URL(request.full_url)
+    except (httpx.InvalidURL, ValueError):
+        message = f"{plan.connector}: {plan.base_url} is not a URL that can be asked."
+        raise RequestError(message) from None
     check_origin(plan, url, "next link", secrets)
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
@@ -234,6 +241,8 @@ def _refused(
     url = redact_url(request.full_url, secrets)
     if status == _AUTH_REFUSED:
         return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
+    if status == _FORBIDDEN:
+        message += f"; the credential sent was {access.credential.name}"
     if is_limited(response):
         asked = retry_after(response.headers, access.clock)
         return RateLimitError(message, status=status, url=url, retry_after=asked)
@@ -253,7 +262,7 @@ def _out_of_patience(
 
 def _where(plan: RequestPlan, request: PageRequest) -> str:
     """The API and the request's path, as an error names them: no query, which may carry secrets."""
-    return f"{plan.connector}: {plan.method} {httpx.URL(request.url).path}"
+    return f"{plan.connector}: {plan.method} {urlsplit(request.url).path}"
 
 
 def reason_of(response: httpx.Response) -> str:

@@ -22,6 +22,7 @@ from apikit_sql.plan.request_plan import RequestPlan
 _TARGET = re.compile(r"<([^<>]*)>")
 _PARAMETER = re.compile(r"""(?:\s*+;)++\s*+([^\s=;,"<>]++)(?:\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*+)))?+""")
 _SHOWN = 80  # characters of a server's text that an error shows
+_LONGEST_NUMBER = 18  # digits
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,18 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a trip has come: pages and records seen, and the newest request with its page."""
+    """How far a trip has come: pages and records seen, the most of one page, and the newest request with its page."""
 
     request: PageRequest = PageRequest("")
     pages: int = 0
     records: int = 0
     page: Page | None = None
+    fullest: int = 0
 
     def after(self, request: PageRequest, page: Page) -> Progress:
         """The progress once `page` is in."""
-        return Progress(request, self.pages + 1, self.records + len(page.envelope.records), page)
+        count = len(page.envelope.records)
+        return Progress(request, self.pages + 1, self.records + count, page, max(self.fullest, count))
 
 
 def first_request(plan: RequestPlan) -> PageRequest:
@@ -116,19 +119,37 @@ def check_guard(settings: PaginationConfig, progress: Progress) -> None:
 def is_past_end(settings: PaginationConfig, page: Page | None, progress: Progress) -> bool:
     """Whether `page`, the one after `progress`, lies past the end: it repeats the page before, or is None (a 404).
 
-    A server that clamps a page past the end answers the last one again. Were it to answer the first one again, it
-    would be ignoring the parameter. Raises PaginationError for that, and where the API has told of more records.
+    A server that clamps a page past the end answers the last one again: it is shorter than the others, or its records
+    have ids and so are the same. Raises PaginationError for any other repeat, which may be of a server that ignores the
+    parameter or of records that look alike, and where the API has told of more records.
     """
     newest = progress.page
     if newest is None or settings.strategy not in {"page", "offset"}:
         return False
-    if page is not None and not (page.envelope.records and page.envelope.records == newest.envelope.records):
-        return False
-    if page is not None and progress.pages == 1:
-        message = "page 2 repeats page 1: the API ignores the paging parameter, or has one page only (say pages := 1)."
-        raise PaginationError(message)
-    _refuse_short(settings, newest, progress.records)
+    if page is not None:
+        if not page.envelope.records or page.envelope.records != newest.envelope.records:
+            return False
+        is_short = len(page.envelope.records) < progress.fullest
+        is_known = progress.pages > 1 and page.envelope.of_last_record("id") is not None
+        if not (is_short or is_known):
+            message = (
+                f"page {page.number} repeats page {newest.number}: the API ignores the paging parameter, or answers "
+                "its last page for any beyond it. Say total_path or total_pages_path, or stop there with pages := ..."
+            )
+            raise PaginationError(message)
+    if _began_at_start(settings, progress):
+        _refuse_short(settings, newest, progress.records)
     return True
+
+
+def _began_at_start(settings: PaginationConfig, progress: Progress) -> bool:
+    """Whether the trip has seen every record up to its newest page: a caller may begin in the middle."""
+    if settings.strategy == "page" and settings.page_param:
+        number = _sent_number(settings, progress.request, settings.page_param, settings.start_page)
+        return number - settings.start_page + 1 == progress.pages
+    newest = len(progress.page.envelope.records) if progress.page else 0
+    offset = _sent_number(settings, progress.request, settings.offset_param or "", 0)
+    return offset + newest == progress.records
 
 
 def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
@@ -237,7 +258,7 @@ def _next_number(settings: PaginationConfig, page: Page, progress: Progress) -> 
     last = page.envelope.at(settings.total_pages_path) if settings.total_pages_path else None
     if isinstance(last, int) and number - settings.start_page + 1 >= last:
         return None
-    is_whole = number - settings.start_page + 1 == progress.pages  # else the caller began in the middle
+    is_whole = _began_at_start(settings, progress)
     total = _total(settings, page) if is_whole else None
     if total is not None and progress.records >= total:
         return None
@@ -255,14 +276,16 @@ def _total(settings: PaginationConfig, page: Page) -> int | None:
         found = page.envelope.at(settings.total_path)
     if isinstance(found, bool) or not isinstance(found, int | str):
         return None
-    return int(found) if isinstance(found, int) or found.isdecimal() else None
+    if isinstance(found, str) and (not found.isdecimal() or len(found) > _LONGEST_NUMBER):
+        return None
+    return int(found)
 
 
 def _sent_number(settings: PaginationConfig, request: PageRequest, param: str, default: int) -> int:
     sent = request.value(settings, param)
     if sent is None:
         return default
-    if not str(sent).isdecimal():
+    if not str(sent).isdecimal() or len(str(sent)) > _LONGEST_NUMBER:
         message = f"the parameter {param} = {_text(sent)[:_SHOWN]} is not a number to count on from."
         raise PaginationError(message)
     return int(str(sent))

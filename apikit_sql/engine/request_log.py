@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 LOGGER = logging.getLogger("apikit")
+_SENDING: ContextVar[bool] = ContextVar("apikit_sending", default=False)
+
+
+@contextmanager
+def without_httpx_log() -> Iterator[None]:
+    """While inside, httpx does not log what this thread or task sends: it would show the credentials in URLs."""
+    before = _SENDING.set(True)
+    try:
+        yield
+    finally:
+        _SENDING.reset(before)
+
+
+logging.getLogger("httpx").addFilter(lambda _: not _SENDING.get())
 
 
 @dataclass(frozen=True)

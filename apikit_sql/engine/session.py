@@ -29,6 +29,7 @@ from apikit_sql.engine.steps import Page
 from apikit_sql.engine.window import read_ahead
 from apikit_sql.errors import ApikitError
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+from apikit_sql.redaction import redact
 
 if TYPE_CHECKING:
     from apikit_sql.demo import DemoServer
@@ -38,6 +39,7 @@ _SAMPLE_LIFETIME = 30.0  # seconds
 _SAMPLES_SIZE = 64 * 2**20  # bytes
 _EXIT_WAIT = 3.0  # seconds
 _UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
+_EMBEDDED = "http://127.0.0.1"  # the base URL of the demo manifest, which names no port
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
@@ -65,6 +67,7 @@ class Session:
         self._clients: dict[bool, httpx.Client] = {}
         self._limiters: dict[object, RateLimitState] = {}
         self._samples: OrderedDict[RequestPlan, tuple[float, Page]] = OrderedDict()
+        self._secrets: set[str] = set()
         self._running: dict[object, Event] = {}
         self._demo: DemoServer | None = None
         atexit.register(_stop_at_exit, weakref.ref(self))
@@ -72,7 +75,7 @@ class Session:
     def connector(self, name: str) -> Connector:
         """The connector of this name; `demo` with its embedded server running."""
         connector = self.connectors.get(name)
-        if name != "demo":
+        if connector.base_url != _EMBEDDED:
             return connector
         from apikit_sql.demo import DemoServer  # noqa: PLC0415 - brings http.server, which no other connector needs
 
@@ -127,7 +130,8 @@ class Session:
                 del self._running[scan]
 
     def remember(self, error: ApikitError) -> None:
-        """Keep `error` among the recent ones, without the frames that raised it: they would keep connections alive."""
+        """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
+        error.args = (redact(str(error), self._secrets), *error.args[1:])
         error.__cause__ = error.__context__ = None
         self.errors.append(error.with_traceback(None))
 
@@ -171,6 +175,7 @@ class Session:
 
     def _access(self, plan: RequestPlan) -> Access:
         credential = authenticator(plan.connector, plan.auth)
+        self._secrets.update(credential.secrets)
         key = (plan.connector, origin_of(httpx.URL(plan.base_url)), plan.auth)
         with self._lock:
             limiter = self._limiters.setdefault(key, RateLimitState(plan.rate_limit, self._clock))

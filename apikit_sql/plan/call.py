@@ -16,7 +16,7 @@ from apikit_sql.connector.manifest import ColumnConfig, KeyColumn, Operator, Pag
 from apikit_sql.connector.registry import explain
 from apikit_sql.errors import CallError
 from apikit_sql.redaction import is_secret_header, is_secret_param
-from apikit_sql.secrets import has_reference
+from apikit_sql.secrets import has_reference, is_reference
 
 _WRITTEN = "Options are written name := value; name = value is a comparison, which DuckDB passes as a boolean."
 _OBJECTS = frozenset({"params", "path_params", "columns", "types", "filters", "headers"})
@@ -101,7 +101,20 @@ def read_call(text: str) -> Call:
     except ValidationError as error:
         raise CallError("apikit: " + explain(error)) from None
     _refuse_secrets(call)
+    _refuse_references(arguments)
     return call
+
+
+def _refuse_references(value: object) -> None:
+    """A reference in SQL would send the environment to whatever host the SQL names."""
+    if isinstance(value, dict):
+        value = [*value.keys(), *value.values()]
+    if isinstance(value, list):
+        for each in value:
+            _refuse_references(each)
+    elif isinstance(value, str) and is_reference(value):
+        message = f"apikit: {value!r} refers to a credential, which SQL must not. {_INSTEAD}"
+        raise CallError(message)
 
 
 def _strategy(name: str) -> str:

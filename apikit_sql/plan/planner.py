@@ -67,7 +67,13 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
             f"or declare columns := {{...}} and write WHERE {name} = ..."
         )
         raise CallError(message)
+    if columns is not None and call.nested != "struct":
+        message = "apikit: nested shapes inferred columns; here they are declared, so declare them in that shape."
+        raise CallError(message)
     pagination = _pagination(call, stream, connector)
+    if pagination.params_in == "body" and stream.method != "POST":
+        message = "apikit: pagination: params_in = 'body' needs a stream whose method is POST."
+        raise CallError(message)
     defaults = query_params("params", stream.params, "")
     given = query_params("params", call.params, call.params_type)
     chosen = {name for name, _ in given} | call.params.keys()
@@ -104,7 +110,7 @@ def _stream(call: Call, connector: Connector) -> Stream:
     if call.path in connector.streams:
         return connector.streams[call.path]
     known = ", ".join(sorted(connector.streams)) or "none"
-    message = f"{connector.name} has no stream {call.path!r} (it has {known}). A path starts with '/'."
+    message = f"{connector.name} has no stream {call.path!r} (it has {known}). A path starts with '/': '/{call.path}'."
     raise CallError(message)
 
 
@@ -163,7 +169,14 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
     A parameter that the call sets itself stays as it was set: no predicate may widen it again.
     """
     still_open = fields_of(path)
-    chosen = (*filter_key_columns(call.filters), *stream.key_columns)
+    formats = {
+        name.lower(): config.format for name, config in {**stream.columns, **(call.columns or {}), **call.types}.items()
+    }
+    filters = (
+        key.model_copy(update={"format": formats.get(key.column.lower(), "")})
+        for key in filter_key_columns(call.filters)
+    )
+    chosen = (*filters, *stream.key_columns)
     free = tuple(key for key in chosen if (key.path in still_open if key.path else key.param not in call.params))
     known = {key.path for key in free}
     return free + tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)

@@ -14,8 +14,11 @@ from apikit_sql.errors import CallError
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
 from apikit_sql.plan.request_plan import ScanPlan, Trip
 
+_EXACT = 2**53  # whole numbers below are exact as DOUBLE
 #: How many values a closed integer range may have to be read as an IN list (DuckDB 1.x makes ranges of dense IN lists).
 LARGEST_RANGE = 1_000
+#: The same where the key column is not required: a range may be a cheap bound, a trip for each of its values is not.
+_LARGEST_OPTIONAL_RANGE = 50
 #: How many trips one scan may take.
 MOST_TRIPS = 1_000
 
@@ -28,9 +31,7 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
     """
     asked = tuple(predicates)
     bounds = dict(_bounds(scan.key_columns, asked))
-    choices = [
-        (key, values) for key in scan.key_columns if "=" in key.operators and (values := _values(scan, key, asked))
-    ]
+    choices = list(_choices(scan, asked))
     if math.prod(len(values) for _, values in choices) > MOST_TRIPS:
         choices = [(key, values) for key, values in choices if key.required or len(values) == 1]
     count = math.prod(len(values) for _, values in choices)
@@ -39,6 +40,16 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
         raise CallError(message)
     keys = [key for key, _ in choices]
     return tuple(_trip(scan, bounds, keys, values) for values in product(*(values for _, values in choices)))
+
+
+def _choices(scan: ScanPlan, asked: Sequence[Predicate]) -> Iterable[tuple[KeyColumn, tuple[Value, ...]]]:
+    """Each key that is asked for, with its values; the first of several keys on one column speaks for it."""
+    taken: set[str] = set()
+    for key in scan.key_columns:
+        values = _values(scan, key, asked) if "=" in key.operators else ()
+        if values and (key.column.lower() not in taken or key.path):
+            taken.add(key.column.lower())
+            yield key, values
 
 
 def _trip(scan: ScanPlan, bounds: dict[str, str], keys: Sequence[KeyColumn], values: Sequence[Value]) -> Trip:
@@ -60,8 +71,9 @@ def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> 
     lists: list[tuple[Value, ...]] = [
         p.values for p in predicates if isinstance(p, OneOf) and p.column.lower() == column
     ]
-    if key.required and not lists:
-        lists = list(_closed_range([p for p in predicates if isinstance(p, Compared) and p.column.lower() == column]))
+    if not lists:
+        bounds = [p for p in predicates if isinstance(p, Compared) and p.column.lower() == column]
+        lists = list(_closed_range(bounds, LARGEST_RANGE if key.required else _LARGEST_OPTIONAL_RANGE))
     values = min((tuple(dict.fromkeys(values)) for values in lists), key=_length, default=())
     fits = all(exact_text(value, key.format) is not None for value in values) and (
         not key.values or all(exact_text(value, key.format) in key.values for value in values)
@@ -84,16 +96,16 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
     option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
     return (
         f"{where} needs {names} (= or IN) in WHERE; a join cannot supply them. "
-        f"Write WHERE {key.column} = ..., or {option}."
+        f"Write WHERE {key.column} = ... with a value of its type, {key.type}, or {option}."
     )
 
 
-def _closed_range(bounds: Sequence[Compared]) -> Iterable[tuple[Value, ...]]:
+def _closed_range(bounds: Sequence[Compared], largest: int) -> Iterable[tuple[Value, ...]]:
     """Every integer between a lower and an upper bound, where there are both and few enough."""
     whole = [(b.operator, b.value) for b in bounds if isinstance(b.value, int) and not isinstance(b.value, bool)]
     lower = [value + (operator == ">") for operator, value in whole if operator in {">", ">="}]
     upper = [value - (operator == "<") for operator, value in whole if operator in {"<", "<="}]
-    if lower and upper and 0 <= min(upper) - max(lower) < LARGEST_RANGE:
+    if lower and upper and 0 <= min(upper) - max(lower) < largest:
         yield tuple(range(max(lower), min(upper) + 1))
 
 
@@ -151,7 +163,9 @@ def _bound_text(value: Value, operator: Operator, value_format: ValueFormat) -> 
         case int():
             return str(value + outward)
         case float():
-            return repr(value) if not outward and math.isfinite(value) else None
+            if outward or not math.isfinite(value):
+                return None
+            return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
         case str():
             return value
         case dt.datetime():

@@ -17,7 +17,7 @@ import pyarrow.dataset as ds
 
 from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
 from apikit_sql.engine.session import Session
-from apikit_sql.errors import ApikitError
+from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.plan.predicate import Predicate
 from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import ScanPlan
@@ -123,12 +123,16 @@ class ApiScan:
 
 def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Column, ...]:
     """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
-    if plan.columns is not None:
-        return plan.columns
-    known = session.inferred(plan)
+    known = session.inferred(plan) if plan.columns is None else plan.columns
     if known is None:
         known = infer_columns(plan, read_records(session.sample(plan.request, cancelled)))
         session.keep_inferred(plan, known)
+    names = {column.name.lower() for column in known}
+    for key in plan.key_columns:
+        if key.column.partition(".")[0].lower() not in names:
+            have = ", ".join(column.name for column in known)
+            message = f"{plan.request.connector} {plan.request.path}: filters has {key.column!r}, no column ({have})."
+            raise CallError(message)
     return known
 
 
@@ -153,7 +157,7 @@ def _next_batch(session: Session, rows: Iterator[pa.RecordBatch]) -> pa.RecordBa
         return next(rows, None)
     except ApikitError as error:
         session.remember(error)
-        kind, text = type(error), safe_text(error) + "\n"
+        kind, text = type(error), safe_text(error) + "\n"  # as it was remembered
     raise kind(text)
 
 

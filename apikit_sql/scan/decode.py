@@ -38,6 +38,7 @@ def decode_page(page: Page, columns: Sequence[Column], fills: Mapping[str, objec
     """
     if not columns:  # no column was asked for, only how many rows there are
         return pa.RecordBatch.from_struct_array(pa.array([{}] * len(page.envelope.records), pa.struct([])))
+    fills = {name.lower(): value for name, value in fills.items()}
     wanted, filled = tuple(columns), frozenset(fills)
     try:
         arrays = _arrays(page, shape_of(wanted, filled, strict=True), fills)

@@ -87,7 +87,7 @@ def _fields(records: Sequence[dict[str, Any]], path: tuple[str, ...], plan: Scan
         if plan.nested == "flatten" and are_objects and len(here) < _DEEPEST:
             yield from _fields(values, here, plan)
         else:
-            yield Column("__".join(here) or "_", _inferred(values, plan), here)
+            yield Column("__".join(here).replace("\0", "") or "_", _inferred(values, plan), here)
 
 
 def _inferred(values: Sequence[Any], plan: ScanPlan) -> ColumnType:
@@ -170,7 +170,8 @@ def _is_real(text: str) -> bool:
 
 def _objects(values: list[dict[str, Any]], depth: int) -> ColumnType:
     keys = list(dict.fromkeys(key for value in values for key in value))
-    are_fields = 0 < len(keys) <= MOST_FIELDS and all(keys) and len({key.lower() for key in keys}) == len(keys)
+    are_names = all(key and "\0" not in key for key in keys)  # NUL would end a name within Arrow
+    are_fields = are_names and 0 < len(keys) <= MOST_FIELDS and len({key.lower() for key in keys}) == len(keys)
     if not are_fields:
         return JSON
     return Struct(tuple((key, infer_type([value.get(key) for value in values], depth + 1)) for key in keys))

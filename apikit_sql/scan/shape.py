@@ -53,7 +53,10 @@ def shape_of(columns: tuple[Column, ...], filled: frozenset[str], *, strict: boo
         def read_whole(records: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
             yield whole.name, read(records)
             for column in others:
-                yield column.name, scalars([as_json(fills.get(column.name))] * len(records), _scalar(column), _AS_ASKED)
+                yield (
+                    column.name,
+                    scalars([as_json(fills.get(column.name.lower()))] * len(records), _scalar(column), _AS_ASKED),
+                )
 
         return Shape(msgspec.json.Decoder(list[kind]), read_whole)  # type: ignore[valid-type]
     tree: dict[str, Any] = {}
@@ -73,12 +76,14 @@ def _object(tree: Mapping[str, Any], filled: frozenset[str], *, strict: bool) ->
     for key, part in tree.items():
         default: object = None
         if isinstance(part, Column):
-            kind, read_values = _value(part.type, Reading(part.declared, part.format), strict=strict)
-            if kind is Raw:  # which takes null as it is, and stands in no union
+            reading, is_filled = Reading(part.declared, part.format), part.name.lower() in filled
+            kind, read_values = _value(part.type, reading, strict=strict)
+            if is_filled:  # a Raw, which stands in no union, could not be UNSET
+                kind, default = Any, msgspec.UNSET
+                read_values = functools.partial(scalars, kind=_scalar(part), reading=reading)
+            elif kind is Raw:
                 default = Raw(b"null")
-            elif part.name in filled:
-                kind, default = kind | msgspec.UnsetType, msgspec.UNSET
-            readers.append(_column_reader(part, read_values, is_filled=part.name in filled))
+            readers.append(_column_reader(part, read_values, is_filled=is_filled))
         else:
             inner, read_inner = _object(part, filled, strict=strict)
             kind = _or_other(inner, strict=strict)
@@ -102,7 +107,7 @@ def _column_reader(column: Column, read_values: ReadValues, *, is_filled: bool) 
     def read_filled(values: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
         lacking = [value is msgspec.UNSET for value in values]
         array = read_values([None if value is msgspec.UNSET else value for value in values])
-        fill = scalars([as_json(fills[column.name])], _scalar(column), _AS_ASKED)[0]
+        fill = scalars([as_json(fills[column.name.lower()])], _scalar(column), _AS_ASKED)[0]
         yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), fill, array)
 
     return read_filled if is_filled else read
@@ -153,6 +158,8 @@ def _value(kind: ColumnType, reading: Reading, *, strict: bool) -> tuple[Any, Re
     match kind:
         case Scalar("JSON"):
             return Raw, _json_texts
+        case Scalar("VARCHAR") if reading.declared and not strict:
+            return Raw, _verbatim_texts
         case Scalar(name):
             python = _STRICT[name] if strict and not reading.format else Any
             return python, functools.partial(scalars, kind=kind, reading=reading)
@@ -197,6 +204,13 @@ def _json_texts(values: Sequence[Any]) -> pa.Array:
         if text is not None:
             _check_json(text)  # a Raw is delimited, not validated
     return pa.array(texts, pa.string())
+
+
+def _verbatim_texts(values: Sequence[Any]) -> pa.Array:
+    """Texts as they are, any other value as its own JSON text: a number keeps its digits."""
+    texts = [None if value is None else bytes(value).decode() for value in values]
+    read = [text if text is None else _check_json(text) for text in texts]
+    return pa.array([v if v is None or type(v) is str else t for t, v in zip(texts, read, strict=True)], pa.string())
 
 
 def _lists(kind: ListOf, read: ReadValues, values: Sequence[Any]) -> pa.Array:

@@ -6,11 +6,16 @@ waiting for an API. All else is DuckDB's own connection, behind a thin proxy.
 
 from __future__ import annotations
 
+import copy
 import functools
 import re
-from collections.abc import Callable, Iterable, Mapping
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
+from threading import Event
+from types import FrameType, TracebackType
 from typing import Any, Self
 
 import duckdb
@@ -19,7 +24,7 @@ from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.catalog import TABLE_FUNCTIONS
-from apikit_sql.sql.install import database_of, install
+from apikit_sql.sql.install import Database, database_of, install
 from apikit_sql.sql.table_names import with_calls
 
 _TAKES_SQL = frozenset(
@@ -33,10 +38,10 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     read_only: bool = False,
     config: Mapping[str, Any] | None = None,
     tokens: Mapping[str, str] | None = None,
-    ad_hoc: bool = True,
+    ad_hoc: bool | None = None,
     connectors: Iterable[str | Path] | None = None,
     allow_network: bool | None = None,
-    max_wait: float = 60,
+    max_wait: float | None = None,
     session: Session | None = None,
 ) -> Connection:
     """A connection to `database` with apikit() installed; the options are those of `install`.
@@ -84,7 +89,7 @@ class Connection:
                 arguments = (
                     tuple(with_calls(each) if isinstance(each, str) else each for each in arguments[:1]) + arguments[1:]
                 )
-                options = {key: with_calls(each) if key == "query" else each for key, each in options.items()}
+                options = {k: with_calls(each) if isinstance(each, str) else each for k, each in options.items()}
             return self._call(lambda: found(*arguments, **options))
 
         return method
@@ -117,24 +122,51 @@ class Connection:
         return sorted({*super().__dir__(), *dir(self._raw)})
 
     def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` returns
+        pressed = Event()
         try:
-            result = work()
-        except duckdb.Error as error:
-            translated = self._translated(str(error))
-            if translated is None:
+            with _stopping_at_ctrl_c(self._database, pressed):
+                result = work()
+        except (duckdb.Error, RuntimeError) as error:
+            translated = None if pressed.is_set() else self._translated(str(error))
+            if translated is None and not pressed.is_set():
                 raise
         else:
             return self if result is self._raw else result
+        if translated is None:
+            raise KeyboardInterrupt
         raise translated
 
     def _translated(self, text: str) -> ApikitError | None:
         """The error of ours that the `text` of DuckDB's carries, None where it carries none."""
         for ours in reversed(self._database.permissions.session.errors):
             if (first_line := safe_text(ours).partition("\n")[0]) and first_line in text:
-                return ours
+                return copy.copy(ours)  # a raised error holds the caller's frames, and with them the connection
         for function in TABLE_FUNCTIONS:
             for argument in function.arguments:
                 if re.search(f"""(value|string) ['"]{argument.name}['"] (can't be cast|to )""", text):
                     name = argument.name
                     return CallError(f"{function.name}: write {name} := value; {name} = value is a comparison.")
         return None
+
+
+@contextmanager
+def _stopping_at_ctrl_c(database: Database, pressed: Event) -> Iterator[None]:
+    """While inside, Ctrl-C sets `pressed` and interrupts the scans of `database`; DuckDB waits until they let go.
+
+    Only the main thread may handle signals, and only where nobody has switched Ctrl-C off.
+    """
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        pressed.set()
+        database.interrupt()
+        before(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

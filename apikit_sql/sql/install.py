@@ -68,39 +68,69 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     con: duckdb.DuckDBPyConnection,
     *,
     tokens: Mapping[str, str] | None = None,
-    ad_hoc: bool = True,
+    ad_hoc: bool | None = None,
     connectors: Iterable[str | Path] | None = None,
     allow_network: bool | None = None,
-    max_wait: float = 60,
+    max_wait: float | None = None,
     session: Session | None = None,
 ) -> None:
     """Make apikit() a table function of `con`, and of its cursors where the database is in memory.
 
-    A cursor of a database file needs its own `install(cursor)`. Installing again is harmless; without options it keeps
-    those that the database has. Nothing is written into a database file.
+    A cursor of a database file needs its own `install(cursor)`. Installing again is harmless, and changes only the
+    options that are given. Nothing is written into a database file.
 
     `tokens` gives origins a bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `ad_hoc=False` allows
     named connectors only; `connectors` are the names that may be used, or paths of manifest files; with DuckDB's
     `enable_external_access = false` nothing is sent unless `allow_network` is True; `max_wait` is the longest wait for
-    an API's limit, in seconds. Raises ConfigError for a manifest or an origin that is wrong.
+    an API's limit, in seconds (60); `session` is the process's unless given. Raises ConfigError for a manifest, an
+    origin or an option that is wrong, ConnectorNotFoundError for an unknown name.
     """
-    known = session or default_session()
-    permissions = Permissions(
-        known, _origins(tokens or {}), ad_hoc, _allowed(known, connectors), allow_network, max_wait
-    )
     with _LOCK:
         database = database_of(con)
+        known = Permissions(default_session()) if database is None else database.permissions
+        shared = session or known.session
+        permissions = Permissions(
+            session=shared,
+            tokens=known.tokens if tokens is None else _origins(tokens),
+            ad_hoc=known.ad_hoc if ad_hoc is None else ad_hoc,
+            connectors=known.connectors if connectors is None else _allowed(shared, connectors),
+            allow_network=known.allow_network if allow_network is None else allow_network,
+            max_wait=known.max_wait if max_wait is None else _seconds(max_wait),
+        )
         if database is None:
+            _refuse_own_macros(con)
             database = _register(con, permissions)
-        elif permissions != Permissions(default_session()):
-            database.permissions = permissions
+        database.permissions = permissions
         database.sources.join(con)
     prepare(con)
+    _create_macros(con)
+
+
+def _create_macros(con: duckdb.DuckDBPyConnection) -> None:
     in_memory = _is_in_memory(con)
     for function in TABLE_FUNCTIONS:
         if in_memory:  # seen by every cursor, and gone with the database
             con.execute(macro_sql(function, temporary=False))
         con.execute(macro_sql(function, temporary=True))
+
+
+def _refuse_own_macros(con: duckdb.DuckDBPyConnection) -> None:
+    """Raise ConfigError where the user has a macro of a name of ours: it would be replaced, or hide ours."""
+    for function in TABLE_FUNCTIONS:
+        found = con.execute(
+            "SELECT count(*) FROM duckdb_functions() WHERE function_name = ? AND NOT contains(macro_definition, ?)",
+            [function.name, BIND_FUNCTION],
+        ).fetchall()
+        if found != [(0,)]:
+            message = f"this database has a macro {function.name!r} of its own. Rename or drop it, then install again."
+            raise ConfigError(message)
+
+
+def _seconds(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+        message = f"max_wait: {value!r} is not a number of seconds."
+        raise ConfigError(message)
+    return value
 
 
 def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
@@ -154,13 +184,17 @@ def _answer(database: Database, question: Mapping[str, str], caller: FrameType) 
     raise kind(text)
 
 
-def _allowed(session: Session, connectors: Iterable[str | Path] | None) -> frozenset[str] | None:
-    """The names that SQL may use, the manifests among `connectors` read; None for every name."""
-    if connectors is None:
-        return None
-    return frozenset(
+def _allowed(session: Session, connectors: Iterable[str | Path]) -> frozenset[str]:
+    """The names that SQL may use, the manifests among `connectors` read."""
+    if isinstance(connectors, str | Path):
+        message = f"connectors: {str(connectors)!r} is one; write a list of them."
+        raise ConfigError(message)
+    names = frozenset(
         session.connectors.add_file(Path(each)) if str(each).endswith(".toml") else str(each) for each in connectors
     )
+    for name in names:
+        session.connectors.get(name)
+    return names
 
 
 def _origins(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -12,6 +12,11 @@ import duckdb
 
 #: The words after which a table's name stands, and what its call needs in front of it there.
 _TABLE_COMES = {b"from": "", b"join": "", b"describe": "FROM ", b"summarize": "FROM "}
+#: FROM after these, or within these functions, is followed by a value: IS DISTINCT FROM 'x', trim(BOTH FROM 'x').
+_NO_TABLE_AFTER = frozenset({b"distinct", b"both", b"leading", b"trailing"})
+_TAKE_FROM = frozenset({b"trim", b"extract", b"substring", b"overlay", b"position"})
+#: Keywords that do not end a list of tables.
+_WITHIN_FROM = frozenset({b"as", b"lateral", b"only"})
 _NAME = re.compile(r"([a-z_][a-z0-9_]*):(/.*)", re.DOTALL)
 _FILE = re.compile(
     r"\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|arrow|db|duckdb|sqlite)(\.(gz|zst|bz2))?$", re.IGNORECASE
@@ -59,20 +64,31 @@ def call_of(name: str) -> str | None:
 def _table_literals(text: bytes) -> Iterator[tuple[int, int, str]]:
     """Begin and end of each quoted text that DuckDB reads as a table's name, and what its call needs in front."""
     tokens = [(at, kind) for at, kind in duckdb.tokenize(text.decode()) if kind != _COMMENT]
-    depth, reads_files, previous = 0, bool(_READS_FILES.match(text)), b""
+    openers, reads_files = [b""], bool(_READS_FILES.match(text))  # the word before each parenthesis still open
+    words = [b"", b""]
+    is_from_list = False
     for index, (at, kind) in enumerate(tokens):
         end = tokens[index + 1][0] if index + 1 < len(tokens) else len(text)
-        token = text[at:end].rstrip()
-        if token.startswith(b"("):
-            depth += 1
-        elif token.startswith(b")"):
-            depth -= 1
-        elif token.startswith(b";"):
-            depth, reads_files = 0, bool(_READS_FILES.match(text, at + 1))
-        elif kind == duckdb.token_type.string_const and previous in _TABLE_COMES and not (reads_files and depth == 0):
-            yield at, at + _length(text[at:end]), _TABLE_COMES[previous]
-        word = _WORD.match(token)  # a comment may follow it
-        previous = word[0].lower() if word else b""
+        token = text[at:end]
+        found = _WORD.match(token)  # a comment may follow it
+        word = found[0].lower() if found else token[:1]
+        before = words[-1]
+        if word in _TABLE_COMES:
+            is_from_list = not (words[-1] in _NO_TABLE_AFTER or openers[-1] in _TAKE_FROM)
+        elif word == b"(":
+            openers.append(before)
+            is_from_list = False
+        elif word == b")":
+            openers = openers[:-1] or [b""]
+        elif word == b";":
+            openers, reads_files, is_from_list = [b""], bool(_READS_FILES.match(text, at + 1)), False
+        elif kind == duckdb.token_type.string_const:
+            is_table = is_from_list and (before in _TABLE_COMES or before == b",")
+            if is_table and not (reads_files and len(openers) == 1):
+                yield at, at + _length(token), _TABLE_COMES.get(before, "")
+        elif kind == duckdb.token_type.keyword and word not in _WITHIN_FROM:
+            is_from_list = False
+        words = [before, word]
 
 
 def _length(token: bytes) -> int:

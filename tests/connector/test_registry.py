@@ -256,7 +256,7 @@ def test_a_base_url_without_fields_stays() -> None:
         ({"name": "s3cret/", "base_url": "https://api.test"}, "name: String should match"),
         ({"name": "a", "base_url": "https://user:s3cret@api.test"}, "base_url: String should match"),
         ({"name": "a", "base_url": "https://api.test", "timeout": "s3cret"}, "timeout: "),
-        ("s3cret", "value: "),
+        ("s3cret", "Input should be a valid"),
     ],
 )
 def test_an_explanation_names_the_key_and_never_the_value(data: Any, told: str) -> None:
@@ -265,3 +265,18 @@ def test_an_explanation_names_the_key_and_never_the_value(data: Any, told: str) 
 
     assert told in explain(caught.value)
     assert "s3cret" not in explain(caught.value)
+
+
+def test_a_manifest_that_comes_later_is_found_and_so_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("APIKIT_CONFIG_PATH", str(tmp_path))
+    registry = ConnectorRegistry()
+    with pytest.raises(ConnectorNotFoundError, match=f"Your own are read from {tmp_path / 'connectors'}"):
+        registry.get("late")
+    (tmp_path / "connectors").mkdir()
+
+    (tmp_path / "connectors" / "late.toml").write_text('name = "late"\nbase_url = "https://late.test"\n')
+
+    assert registry.get("late").base_url == "https://late.test"
+    assert "late" in registry.names()

@@ -130,7 +130,7 @@ def test_more_than_was_seen_and_no_way_to_it_is_an_error(body: Any, headers: dic
     with pytest.raises(PaginationError) as raised:
         found(body, headers)
 
-    assert f"({told}) than the 3 records of the first page" in str(raised.value)
+    assert f"({told}) than the first page's 3 records" in str(raised.value)
 
 
 @pytest.mark.parametrize(

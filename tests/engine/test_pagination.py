@@ -296,8 +296,33 @@ def test_a_repeated_page_below_the_total_is_an_error_and_not_a_short_table() -> 
     parts = ([{"id": 1}], [{"id": 2}], [{"id": 2}])
     api = FakeApi({"/items": [httpx.Response(200, json={"items": part, "total": 9}) for part in parts]})
 
-    with pytest.raises(PaginationError, match="9"):
+    with pytest.raises(PaginationError, match="there are 9 records, but its pages end after 2"):
         walk(plan_of(pagination=BY_PAGE.model_copy(update={"total_path": "total"})), api)
+
+
+def test_records_that_look_alike_do_not_end_the_table_silently() -> None:
+    parts = [["a"], ["b"], ["b"], ["c"]]
+    api = FakeApi({"/items": [httpx.Response(200, json=[{"v": v} for v in part]) for part in parts]})
+
+    with pytest.raises(PaginationError, match="page 3 repeats page 2"):
+        walk(plan_of(pagination=BY_PAGE), api)
+
+
+def test_a_caller_who_begins_in_the_middle_reads_to_the_end() -> None:
+    answers = [httpx.Response(200, json={"items": numbered(2), "total": 5}), httpx.Response(404)]
+    api = FakeApi({"/items": list(answers)})
+    config = BY_PAGE.model_copy(update={"total_path": "total"})
+
+    found = walk(plan_of(pagination=config, params=(("page", "2"),)), api)
+
+    assert found == [1, 2]
+
+
+def test_a_strategy_that_finds_no_way_on_does_not_hide_that_there_is_more() -> None:
+    api = FakeApi({"/items": httpx.Response(200, json={"items": numbered(2), "total": 5})})
+
+    with pytest.raises(PaginationError, match="total = 5"):
+        walk(plan_of(pagination=PaginationConfig(strategy="link")), api)
 
 
 def test_a_page_not_found_below_the_total_is_an_error_and_not_a_short_table() -> None:

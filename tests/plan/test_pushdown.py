@@ -563,3 +563,32 @@ def test_no_trip_leaves_with_an_open_field_in_its_path(key: dict[str, Any], pred
         return
 
     assert [trip.request.open_fields for trip in trips if trip.request.open_fields] == []
+
+
+def test_a_column_that_two_keys_name_makes_each_trip_once() -> None:
+    keys = (KeyColumn(column="customer", param="customer"), KeyColumn(column="Customer", param="customer"))
+    plan = ScanPlan(RequestPlan("api", "https://api.test", "/orders"), key_columns=keys)
+
+    trips = push_down(plan, [OneOf("customer", ("a", "b", "c"))])
+
+    assert [trip.request.params for trip in trips] == [(("customer", value),) for value in "abc"]
+
+
+def test_a_small_range_on_an_optional_key_is_a_list_and_a_large_one_is_not() -> None:
+    plan = ScanPlan(RequestPlan("api", "https://api.test", "/posts"), key_columns=(KeyColumn(column="id", param="id"),))
+
+    small = push_down(plan, [Compared("id", ">=", 1), Compared("id", "<=", 3)])
+    large = push_down(plan, [Compared("id", ">=", 1), Compared("id", "<=", 900)])
+
+    assert [trip.request.params for trip in small] == [(("id", "1"),), (("id", "2"),), (("id", "3"),)]
+    assert [trip.request.params for trip in large] == [()]
+
+
+def test_a_whole_double_goes_out_as_a_whole_number() -> None:
+    plan = ScanPlan(
+        RequestPlan("api", "https://api.test", "/flights"),
+        key_columns=(KeyColumn(column="distance", param="least", operators=(">=",)),),
+    )
+
+    assert push_down(plan, [Compared("distance", ">=", 4000.0)])[0].request.params == (("least", "4000"),)
+    assert push_down(plan, [Compared("distance", ">=", 0.5)])[0].request.params == (("least", "0.5"),)

@@ -282,3 +282,21 @@ def test_any_projection_of_any_filter_is_what_filtering_the_records_gives(
         batch.validate(full=True)
         expected = project(decode_page(page_of(passing), output, {}), output)
         assert batch.equals(expected)
+
+
+def test_a_key_fills_its_column_whatever_the_case_of_its_name() -> None:
+    owner = column("Owner", "VARCHAR", declared=True)
+
+    (found,) = read([page_of([{"id": 1}])], [ID, owner], [owner], None, (("owner", "duckdb"),))
+
+    assert found.to_pydict() == {"Owner": ["duckdb"]}
+
+
+def test_a_declared_text_keeps_the_digits_of_a_number() -> None:
+    name = column("name", "VARCHAR", declared=True)
+    body = b'[{"name": 12345678901234567.89}, {"name": 12.10}, {"name": "x"}, {"name": null}]'
+    page = Page(1, "https://api.test/t", 200, httpx.Headers(), read_envelope(body, ""))
+
+    (found,) = read([page], [name], [name])
+
+    assert found.column("name").to_pylist() == ["12345678901234567.89", "12.10", "x", None]

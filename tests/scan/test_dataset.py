@@ -303,7 +303,6 @@ def test_a_filter_that_cannot_be_read_is_applied_all_the_same(api: FakeApi, sess
     [
         (("user", "login"), "/t?p=x"),
         (("user", "ghost"), "/t"),
-        (("ghost",), "/t"),
         (("team", "login"), "/t"),
         (("user",), "/t"),
         (("extra",), "/t"),
@@ -322,6 +321,11 @@ def test_only_a_scalar_field_that_the_table_has_is_asked_of_the_api(
     with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):  # no such field, or no such comparison
         reader.read_all()
     assert api.paths == [sent]
+
+
+def test_a_filter_on_what_is_no_column_is_refused(session: Session) -> None:
+    with pytest.raises(CallError, match=r"filters has 'ghost', no column \(id\)"):
+        dataset(session, plan({"id": "BIGINT"}, (KeyColumn(column="ghost", param="p"),)))
 
 
 def test_a_scan_tells_when_it_begins(api: FakeApi, session: Session) -> None:

@@ -153,7 +153,7 @@ DECLARED_FITS: list[tuple[str, Any, Any]] = [
     ("VARCHAR", 1, "1"),
     ("VARCHAR", 1.5, "1.5"),
     ("VARCHAR", True, "true"),
-    ("VARCHAR", {"a": [1, None]}, '{"a":[1,null]}'),
+    ("VARCHAR", {"a": [1, None]}, '{"a": [1, null]}'),
     ("VARCHAR", 2**100, str(2**100)),
     ("TIMESTAMP", "2024-02-29", naive(2024, 2, 29)),
     ("BIGINT[]", ["1", 2], [1, 2]),

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate
-from apikit_sql.scan.expression import Literal, read_columns, read_expression, read_predicates
+from apikit_sql.scan.expression import Literal, read_columns, read_expression, read_predicates, with_both_zeros
 
 MOMENT = dt.datetime(2024, 2, 29, 12, 30, 15, 250_000, tzinfo=dt.UTC)
 NAIVE = MOMENT.replace(tzinfo=None)
@@ -476,3 +476,14 @@ def test_the_columns_of_an_expression_are_all_that_it_reads(expression: pc.Expre
 
     assert columns is not None
     pa.Table.from_pylist([], SCHEMA).select(sorted(columns)).filter(expression)  # would raise for a column it lacks
+
+
+def test_a_list_with_nought_holds_it_with_either_sign() -> None:
+    rows = pa.record_batch({"x": [0.0, -0.0, 1.0, None]})
+    is_zero = pc.field("x").isin(pa.array([0.0, 5.5]))
+
+    kept = rows.filter(with_both_zeros(is_zero & (pc.field("x") < 2.0)))
+
+    assert [str(value) for value in kept.column("x").to_pylist()] == ["0.0", "-0.0"]
+    assert with_both_zeros(pc.field("x") == 1.0).equals(pc.field("x") == 1.0)
+    assert with_both_zeros(None) is None

@@ -333,3 +333,7 @@ def test_an_empty_first_page_without_declared_columns_says_how_to_declare_them(a
 
     with pytest.raises(duckdb.InvalidInputException, match=r"columns := \{id: 'BIGINT', name: 'VARCHAR'\}"):
         rows(f"FROM apikit('{BASE_URL}', '/t')")
+
+
+def test_an_object_with_a_nul_in_a_key_is_json() -> None:
+    assert inferred({"s": {"a": 1, "a\0b": 2}}) == {"s": "JSON"}

@@ -13,6 +13,7 @@ import pytest
 import apikit_sql
 from apikit_sql.engine.session import Session
 from tests.fakes.api import FakeApi, Table
+from tests.sql.script import run_script
 
 
 @pytest.fixture
@@ -128,3 +129,43 @@ def test_interrupt_reaches_a_scan_that_waits(own: apikit_sql.Connection, api: Fa
 
     assert time.monotonic() - started < 5
     assert [type(error) for error in found] in ([apikit_sql.ScanInterrupted], [duckdb.InterruptException])
+
+
+def test_an_error_holds_neither_the_connection_nor_its_file(tmp_path: Path) -> None:
+    script = f"""
+        import gc, subprocess, sys
+        import apikit_sql
+
+        def fails():
+            con = apikit_sql.connect({str(tmp_path / "a.duckdb")!r})
+            try:
+                con.execute("FROM apikit('nosuch', '/x')")
+            except apikit_sql.ConnectorNotFoundError:
+                pass
+
+        fails()
+        gc.collect()
+        opens = "import duckdb; duckdb.connect({str(tmp_path / "a.duckdb")!r}).execute('CREATE TABLE t (i INT)')"
+        print(subprocess.run([sys.executable, "-c", opens], check=False).returncode)
+    """
+
+    assert run_script(script, folder=tmp_path).stdout.split() == ["0"]
+
+
+def test_ctrl_c_stops_a_scan_that_waits_and_is_a_keyboard_interrupt(tmp_path: Path) -> None:
+    script = """
+        import os, signal, socket, threading, time
+        import apikit_sql
+
+        silent = socket.create_server(("127.0.0.1", 0))
+        con = apikit_sql.connect()
+        threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        started = time.monotonic()
+        try:
+            con.execute(f"FROM apikit('http://127.0.0.1:{silent.getsockname()[1]}', '/x', columns := {{id: 'BIGINT'}})")
+            con.fetchall()
+        except KeyboardInterrupt:
+            print("stopped" if time.monotonic() - started < 6 else "late")
+    """
+
+    assert run_script(script, folder=tmp_path).stdout.split() == ["stopped"]

@@ -1,5 +1,6 @@
 """What a user reads when something goes wrong: one line that says it all, and nothing that must not be told."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -274,3 +275,30 @@ class TestHalfDoneStatements:
         error_of(con, "CREATE TABLE t AS FROM apikit('shop', '/drifting', types := {id: 'JSON'}, max_pages := 1)")
 
         assert con.execute("SELECT count(*) FROM duckdb_tables()").fetchall() == [(0,)]
+
+
+class TestNoSecretIsShown:
+    """A server may echo what it was sent, and other libraries log what they send."""
+
+    def test_a_drifting_value_that_echoes_the_token_is_masked(self, api: FakeApi, session: Session) -> None:
+        api.routes["/echo"] = lambda request: httpx.Response(200, json=[{"auth": request.headers["authorization"]}])
+        con = duckdb.connect()
+        apikit_sql.install(con, session=session, tokens={"https://api.test": "SECRETTOK-9999"})
+
+        text = error_of(con, "FROM apikit('https://api.test', '/echo', columns := {auth: 'BIGINT'})")
+
+        assert "auth = " in text
+        assert "SECRETTOK" not in text
+
+    def test_httpx_logs_nothing_of_what_is_sent(
+        self, api: FakeApi, session: Session, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        api.routes["/items"] = httpx.Response(200, json=[{"id": 1}])
+        con = duckdb.connect()
+        apikit_sql.install(con, session=session)
+        caplog.set_level(logging.DEBUG)
+
+        con.execute("FROM apikit('https://api.test', '/items', params := {sig: 'SECRETSIG-1'})").fetchall()
+
+        assert "SECRETSIG" not in caplog.text
+        assert {record.name for record in caplog.records if "api.test" in record.getMessage()} == {"apikit"}

@@ -76,8 +76,28 @@ class TestInstallingAgain:
         with pytest.raises(duckdb.InvalidInputException, match="only named connectors"):
             con.execute(COUNT)
 
-        apikit_sql.install(con, session=session)
+        apikit_sql.install(con, session=session, max_wait=5)
+        with pytest.raises(duckdb.InvalidInputException, match="only named connectors"):
+            con.execute(COUNT)
+
+        apikit_sql.install(con, ad_hoc=True)
         assert con.execute(COUNT).fetchall() == [(3,)]
+
+    @pytest.mark.parametrize(
+        "options", [{"max_wait": -1}, {"max_wait": "x"}, {"connectors": "demo"}, {"connectors": ["nosuch"]}]
+    )
+    def test_an_option_that_is_wrong_is_told_at_once(self, con: Con, options: dict[str, Any]) -> None:
+        with pytest.raises(apikit_sql.ConfigError):
+            apikit_sql.install(con, **options)
+
+    def test_a_macro_of_the_users_own_is_not_replaced(self) -> None:
+        with duckdb.connect() as con:
+            con.execute("CREATE MACRO apikit(x) AS x + 1")
+
+            with pytest.raises(apikit_sql.ConfigError, match="has a macro 'apikit' of its own"):
+                apikit_sql.install(con)
+
+            assert con.execute("SELECT apikit(1)").fetchall() == [(2,)]
 
     def test_two_databases_keep_options_of_their_own(self, con: Con, session: Session) -> None:
         other = duckdb.connect()
