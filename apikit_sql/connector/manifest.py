@@ -106,7 +106,7 @@ class PaginationConfig(_Model):
 
     @model_validator(mode="after")
     def _fits_its_strategy(self) -> Self:
-        sources = ("next_cursor_path", "next_cursor_header", "cursor_record_field", "cursor_fields")
+        cursors = ("next_cursor_path", "next_cursor_header", "cursor_record_field", "cursor_fields")
         match self.strategy:
             case "offset":
                 self._needs("offset_param")
@@ -116,7 +116,7 @@ class PaginationConfig(_Model):
                 self._needs("next_url_path", "next_url_header")
             case "cursor" if not self.cursor_fields:
                 self._needs("cursor_param")
-                self._needs(*sources)
+                self._needs(*cursors)
             case _:
                 pass
         if self.page_size is not None and self.limit_param is None:
@@ -182,6 +182,10 @@ class ColumnConfig(_Model):
     description: str = ""
 
 
+#: A declared column as people write it: its type alone, or with its settings.
+ColumnChoice = Annotated[ColumnConfig, BeforeValidator(_as_column)]
+
+
 class Variable(_Model):
     """A `{name}` of the base URL: a hostname label, from an environment variable or a default."""
 
@@ -201,7 +205,7 @@ class Stream(_Model):
     data_path: str | None = None
     params: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
     pagination: PaginationConfig | None = None
-    columns: dict[str, Annotated[ColumnConfig, BeforeValidator(_as_column)]] = Field(default_factory=dict)
+    columns: dict[str, ColumnChoice] = Field(default_factory=dict)
     key_columns: tuple[KeyColumn, ...] = ()
     primary_key: tuple[str, ...] = ()
     updated_at: str | None = None

@@ -109,9 +109,3 @@ def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.A
 def _secret(auth: AuthConfig, field: str) -> SecretStr | None:
     value = getattr(auth, field)
     return value if isinstance(value, SecretStr) else None
-
-
-def origin_of(url: httpx.URL) -> tuple[str, str, int | None]:
-    """Scheme, host and port of `url` (RFC 6454); a default port equals none."""
-    default = {"http": 80, "https": 443}.get(url.scheme)
-    return url.scheme, url.host, url.port or default

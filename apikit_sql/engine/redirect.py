@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import httpx
 
-from apikit_sql.engine.auth import origin_of
 from apikit_sql.errors import OriginError, RequestError
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.redaction import carries_secret, redact_url
 
@@ -16,7 +16,7 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 def is_home(plan: RequestPlan, url: httpx.URL) -> bool:
     """Whether `url` is on the connector's own origin, the only one its credential is sent to."""
-    return origin_of(url) == origin_of(httpx.URL(plan.base_url))
+    return origin_of(str(url)) == origin_of(plan.base_url)
 
 
 def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[str, ...]) -> None:
@@ -27,9 +27,9 @@ def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[st
     """
     if is_home(plan, url) and not url.userinfo:
         return
-    allowed = (origin_of(httpx.URL(origin)) for origin in plan.allowed_origins)
+    allowed = (origin_of(origin) for origin in plan.allowed_origins)
     origin = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
-    if url.userinfo or origin_of(url) not in allowed:
+    if url.userinfo or origin_of(str(url)) not in allowed:
         message = (
             f"{plan.connector}: a {what} leads to {origin}, away from {plan.base_url}. If that is right, add it to the "
             "manifest's allowed_origins."

@@ -20,7 +20,7 @@ from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import Connector
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
-from apikit_sql.engine.auth import authenticator, origin_of
+from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.exchange import Access, trip
 from apikit_sql.engine.rate_limit import RateLimitState
@@ -28,6 +28,7 @@ from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.window import read_ahead
 from apikit_sql.errors import ApikitError
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 from apikit_sql.redaction import redact
 
@@ -79,10 +80,13 @@ class Session:
             return connector
         from apikit_sql.demo import DemoServer  # noqa: PLC0415 - brings http.server, which no other connector needs
 
-        with self._lock:
-            if self._demo is None:
-                self._demo = DemoServer()
-            return connector.model_copy(update={"base_url": self._demo.base_url})
+        if self._demo is None:
+            started = DemoServer()
+            with self._lock:
+                self._demo, spare = self._demo or started, self._demo and started
+            if spare:
+                spare.close()
+        return connector.model_copy(update={"base_url": self._demo.base_url})
 
     def pages(self, plan: RequestPlan, cancelled: Event, first: Page | None = None) -> Generator[Page]:
         """The pages of `plan`, beginning with `first` if it is there already. Closing them stops the requests."""
@@ -163,20 +167,25 @@ class Session:
             time.sleep(_UNWINDING)
 
     def _client(self, plan: RequestPlan) -> httpx.Client:
-        with self._lock:
-            if plan.verify_ssl not in self._clients:
-                self._clients[plan.verify_ssl] = httpx.Client(
-                    verify=plan.verify_ssl,
-                    transport=self._transport,
-                    mounts=dict.fromkeys(_LOOPBACK),  # never through a proxy of the environment
-                    limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
-                )
-            return self._clients[plan.verify_ssl]
+        """The client that all requests share which verify certificates alike."""
+        client = self._clients.get(plan.verify_ssl)
+        if client is None:
+            made = httpx.Client(
+                verify=plan.verify_ssl,
+                transport=self._transport,
+                mounts=dict.fromkeys(_LOOPBACK),  # never through a proxy of the environment
+                limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
+            )
+            with self._lock:
+                client = self._clients.setdefault(plan.verify_ssl, made)
+            if client is not made:
+                made.close()
+        return client
 
     def _access(self, plan: RequestPlan) -> Access:
         credential = authenticator(plan.connector, plan.auth)
         self._secrets.update(credential.secrets)
-        key = (plan.connector, origin_of(httpx.URL(plan.base_url)), plan.auth)
+        key = (plan.connector, origin_of(plan.base_url), plan.auth)
         with self._lock:
             limiter = self._limiters.setdefault(key, RateLimitState(plan.rate_limit, self._clock))
         return Access(credential, limiter, self._record, self._clock)

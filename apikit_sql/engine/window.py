@@ -34,16 +34,16 @@ def read_ahead(pages: Generator[Page], cancelled: Event) -> Generator[Page]:
             taken += 1
             if asked < taken:
                 asked += 1
-                wanted.put(True)  # noqa: FBT003 - a token, not a flag
+                wanted.put(True)  # noqa: FBT003 - a ticket for one page
             page = _await(ready, cancelled)
             if page is None:
                 return
             if taken >= FIRST_AHEAD:
                 asked += 1
-                wanted.put(True)  # noqa: FBT003 - a token, not a flag
+                wanted.put(True)  # noqa: FBT003 - a ticket for one page
             yield page
     finally:
-        wanted.put(False)  # noqa: FBT003 - a token, not a flag
+        wanted.put(False)  # noqa: FBT003 - a ticket for one page
 
 
 def _await(ready: queue.SimpleQueue[Page | BaseException | None], cancelled: Event) -> Page | None:

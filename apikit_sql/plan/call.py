@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from apikit_sql.connector.manifest import ColumnConfig, KeyColumn, Operator, PaginationConfig, Strategy
+from apikit_sql.connector.manifest import ColumnChoice, KeyColumn, Operator, PaginationConfig, Strategy
 from apikit_sql.connector.registry import explain
 from apikit_sql.errors import CallError
 from apikit_sql.redaction import is_secret_header, is_secret_param
@@ -49,9 +49,6 @@ class _Verbatim(str):
 
 
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
-TypeChoice = Annotated[
-    ColumnConfig, BeforeValidator(lambda value: {"type": value} if isinstance(value, str) else value)
-]
 
 
 class Call(BaseModel):
@@ -71,8 +68,8 @@ class Call(BaseModel):
     strategy: Strategy | None = None
     page_size: Annotated[int, Field(ge=1)] | None = None
     max_pages: Annotated[int, Field(ge=1)] | None = None
-    columns: Annotated[dict[str, TypeChoice], BeforeValidator(_object)] | None = None
-    types: Annotated[dict[str, TypeChoice], BeforeValidator(_object)] = Field(default_factory=dict)
+    columns: Annotated[dict[str, ColumnChoice], BeforeValidator(_object)] | None = None
+    types: Annotated[dict[str, ColumnChoice], BeforeValidator(_object)] = Field(default_factory=dict)
     nested: Literal["struct", "flatten", "json"] = "struct"
     filters: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
     headers: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)

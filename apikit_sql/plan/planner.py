@@ -12,6 +12,7 @@ from apikit_sql.connector.manifest import AuthConfig, ColumnConfig, Connector, K
 from apikit_sql.connector.registry import explain
 from apikit_sql.connector.template import check_path, fields_of, fill_path
 from apikit_sql.errors import CallError
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.call import Call, filter_key_columns, query_params
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 
@@ -41,12 +42,6 @@ def ad_hoc_connector(base_url: str, tokens: Mapping[str, str]) -> Connector:
         raise CallError(message) from None
 
 
-def origin_of(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host and port of `url` (RFC 6454); a default port is told."""
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-
-
 def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPlan:
     """The scan that `call` asks of `connector`, waiting at most `max_wait` seconds for a limit of its API.
 
@@ -70,6 +65,18 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
     if columns is not None and call.nested != "struct":
         message = "apikit: nested shapes inferred columns; here they are declared, so declare them in that shape."
         raise CallError(message)
+    types = tuple(_column(name, config) for name, config in call.types.items())
+    return ScanPlan(
+        request=_request(call, stream, connector, path, max_wait),
+        columns=None if columns is None else _with_key_columns(columns, (*stream.key_columns, *keys)),
+        types=types,
+        nested=call.nested,
+        key_columns=keys,
+        given_keys=given_keys,
+    )
+
+
+def _request(call: Call, stream: Stream, connector: Connector, path: str, max_wait: float) -> RequestPlan:
     pagination = _pagination(call, stream, connector)
     if pagination.params_in == "body" and stream.method != "POST":
         message = "apikit: pagination: params_in = 'body' needs a stream whose method is POST."
@@ -77,7 +84,7 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
     defaults = query_params("params", stream.params, "")
     given = query_params("params", call.params, call.params_type)
     chosen = {name for name, _ in given} | call.params.keys()
-    request = RequestPlan(
+    return RequestPlan(
         connector=connector.name,
         base_url=connector.base_url.rstrip("/"),
         path=path,
@@ -95,12 +102,6 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
         timeout=call.timeout or connector.timeout,
         max_wait=max_wait,
         verify_ssl=connector.verify_ssl,
-    )
-    types = tuple(_column(name, config) for name, config in call.types.items())
-    if columns is not None:
-        columns = _with_key_columns(columns, (*stream.key_columns, *keys))
-    return ScanPlan(
-        request=request, columns=columns, types=types, nested=call.nested, key_columns=keys, given_keys=given_keys
     )
 
 

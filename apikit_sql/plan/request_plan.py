@@ -8,7 +8,7 @@ from typing import Literal
 
 from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import AuthConfig, KeyColumn, PaginationConfig, RateLimitConfig, RetryConfig
-from apikit_sql.connector.template import fields_of, fill_path
+from apikit_sql.connector.template import fill_path
 
 Nested = Literal["struct", "flatten", "json"]
 
@@ -37,11 +37,6 @@ class RequestPlan:
     timeout: float = 30  # seconds, for one request
     max_wait: float = 60  # seconds, for a limit of the API
     verify_ssl: bool = True
-
-    @property
-    def open_fields(self) -> tuple[str, ...]:
-        """The fields of the path that nothing has filled yet."""
-        return fields_of(self.path)
 
     def with_params(self, extra: Mapping[str, str]) -> RequestPlan:
         """The same plan with these query parameters in place of any of the same name."""

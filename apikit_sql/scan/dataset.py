@@ -30,8 +30,8 @@ _LONGEST_TEXT = 2_000  # bytes of an error that DuckDB is handed
 
 
 @dataclass(frozen=True)
-class Source:
-    """What a table is read from: its plan, its columns, and the session that sends the requests."""
+class ApiTable:
+    """One call as a table: its plan, its columns, and the session that sends the requests."""
 
     plan: ScanPlan
     columns: tuple[Column, ...]
@@ -46,9 +46,9 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
 
         `new_scan` gives the event that interrupts a scan, or the bind itself.
         """
-        self._source = Source(plan, columns_of(plan, session, new_scan()), session)
+        self._table = ApiTable(plan, columns_of(plan, session, new_scan()), session)
         self._new_scan = new_scan
-        self._schema = arrow_schema(self._source.columns)
+        self._schema = arrow_schema(self._table.columns)
         self.on_scan: Callable[[], None] = lambda: None
 
     @property
@@ -65,7 +65,7 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
         names = self._schema.names if columns is None else columns
-        return ApiScan(self._source, names, filter, self._new_scan())
+        return ApiScan(self._table, names, filter, self._new_scan())
 
     def _refused(self, *_: object, **__: object) -> NoReturn:
         message = "this table is read by DuckDB only: SELECT from it"
@@ -81,13 +81,15 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
 class ApiScan:
     """One execution of a plan; its pages are fetched as DuckDB reads."""
 
-    def __init__(self, source: Source, names: Sequence[str], condition: pc.Expression | None, cancelled: Event) -> None:
+    def __init__(
+        self, table: ApiTable, names: Sequence[str], condition: pc.Expression | None, cancelled: Event
+    ) -> None:
         """A scan of the columns `names`, holding only rows where `condition` is true."""
-        by_name = {column.name: column for column in source.columns}
+        by_name = {column.name: column for column in table.columns}
         read = read_columns(condition)
-        self._source = source
+        self._table = table
         self._output = [by_name[name] for name in names]
-        self._columns = [c for c in source.columns if read is None or c.name in read or c.name in names]
+        self._columns = [c for c in table.columns if read is None or c.name in read or c.name in names]
         self._condition = with_both_zeros(condition)
         self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
         self._cancelled = cancelled
@@ -97,7 +99,7 @@ class ApiScan:
         return pa.RecordBatchReader.from_batches(arrow_schema(self._output), self._read())
 
     def _read(self) -> Generator[pa.RecordBatch]:
-        session, rows = self._source.session, self._rows()
+        session, rows = self._table.session, self._rows()
         try:
             with session.running(self._cancelled):
                 while (batch := _next_batch(session, rows)) is not None:
@@ -106,14 +108,14 @@ class ApiScan:
             rows.close()
 
     def _rows(self) -> Generator[pa.RecordBatch]:
-        session, trips = self._source.session, push_down(self._source.plan, self._predicates)
+        session, trips = self._table.session, push_down(self._table.plan, self._predicates)
         for trip in trips:
             condition, columns = self._condition, self._columns
-            own = key_condition(trip, self._source.columns) if len(trips) > 1 else None
+            own = key_condition(trip, self._table.columns) if len(trips) > 1 else None
             if own is not None:
                 condition = own if condition is None else condition & own
                 keys = {name.partition(".")[0].lower() for name, _ in trip.keys}
-                columns = [c for c in self._source.columns if c in columns or c.name.lower() in keys]
+                columns = [c for c in self._table.columns if c in columns or c.name.lower() in keys]
             pages = session.pages(trip.request, self._cancelled, session.take_sample(trip.request))
             try:
                 yield from batches(trip, pages, columns, self._output, condition)

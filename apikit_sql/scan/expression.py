@@ -27,8 +27,8 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Literal:
-    """A constant, as Arrow has it."""
+class Constant:
+    """A value, as Arrow has it."""
 
     scalar: pa.Scalar
 
@@ -42,7 +42,7 @@ class Literal:
 
 
 @dataclass(frozen=True)
-class Call:
+class Function:
     """A function of other nodes; `options` are its settings by name."""
 
     function: str
@@ -50,7 +50,7 @@ class Call:
     options: Mapping[str, Any]
 
 
-Node = Field | Literal | Call
+Node = Field | Constant | Function
 
 _BOUNDS: dict[str, Bound] = {"greater": ">", "greater_equal": ">=", "less": "<", "less_equal": "<="}
 _MIRRORED: dict[Bound, Bound] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
@@ -93,7 +93,7 @@ def _read(marks: list[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
         function, arguments, options = open_calls[-1]
         match mark:
             case "literal":
-                arguments.append(Literal(constants[int(text)]))
+                arguments.append(Constant(constants[int(text)]))
             case "field_ref":
                 arguments.append(Field((text,)))
             case "nested_field_ref":
@@ -109,7 +109,7 @@ def _read(marks: list[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
                 options.update(constants[int(text)].as_py())
             case "end" if text == function:
                 open_calls.pop()
-                open_calls[-1][1].append(Call(function, tuple(arguments), options))
+                open_calls[-1][1].append(Function(function, tuple(arguments), options))
             case _:
                 message = f"unexpected {mark}"
                 raise ValueError(message)
@@ -124,7 +124,7 @@ def _walk(node: Node) -> Iterable[Node]:
     while waiting:
         current = waiting.pop()
         yield current
-        if isinstance(current, Call):
+        if isinstance(current, Function):
             waiting.extend(current.arguments)
 
 
@@ -133,7 +133,7 @@ def _parts(node: Node, function: str) -> list[Node]:
     waiting, parts = [node], []
     while waiting:
         current = waiting.pop()
-        if isinstance(current, Call) and current.function == function:
+        if isinstance(current, Function) and current.function == function:
             waiting.extend(reversed(current.arguments))
         else:
             parts.append(current)
@@ -175,29 +175,29 @@ def _metadata(schema: pa.Schema) -> list[tuple[str, str]]:
 def _predicates(node: Node) -> Iterable[Predicate]:
     """What one conjunct says of one column; nothing where it says anything else."""
     match node:
-        case Call(
+        case Function(
             "if_else",
             (
-                Call("is_valid", (Field() as tested,)),
-                Call("is_in", (Field() as field,), {"value_set": list(values)}),
+                Function("is_valid", (Field() as tested,)),
+                Function("is_in", (Field() as field,), {"value_set": list(values)}),
                 last,
             ),
-        ) if tested == field and isinstance(last, Literal) and last.value is None:
+        ) if tested == field and isinstance(last, Constant) and last.value is None:
             yield from _one_of(field, [value for value in values if value is not None])
-        case Call("is_in", (Field() as field,), {"value_set": list(values)}):
+        case Function("is_in", (Field() as field,), {"value_set": list(values)}):
             yield from _one_of(field, values)
-        case Call("or_kleene"):
+        case Function("or_kleene"):
             alternatives = [_equality(part) for part in _parts(node, "or_kleene")]
             fields = {field for field, _ in alternatives}
             if len(fields) == 1 and (alike := fields.pop()) is not None:
                 yield from _one_of(alike, [value for _, value in alternatives if value is not None])
-        case Call("equal"):
+        case Function("equal"):
             equal, value = _equality(node)
             if equal is not None:
                 yield from _one_of(equal, [value])
-        case Call(function, (Field() as field, Literal(value=value))) if function in _BOUNDS and _is_plain(value):
+        case Function(function, (Field() as field, Constant(value=value))) if function in _BOUNDS and _is_plain(value):
             yield Compared(".".join(field.path), _BOUNDS[function], value)
-        case Call(function, (Literal(value=value), Field() as field)) if function in _BOUNDS and _is_plain(value):
+        case Function(function, (Constant(value=value), Field() as field)) if function in _BOUNDS and _is_plain(value):
             yield Compared(".".join(field.path), _MIRRORED[_BOUNDS[function]], value)
         case _:
             pass
@@ -206,7 +206,7 @@ def _predicates(node: Node) -> Iterable[Predicate]:
 def _equality(node: Node) -> tuple[Field | None, Any]:
     """The field and the value of `field = value`; a None field for anything else."""
     match node:
-        case Call("equal", (Field() as field, Literal(value=value)) | (Literal(value=value), Field() as field)):
+        case Function("equal", (Field() as field, Constant(value=value)) | (Constant(value=value), Field() as field)):
             return field, value
         case _:
             return None, None
@@ -228,13 +228,15 @@ def with_both_zeros(expression: pc.Expression | None) -> pc.Expression | None:
     """`expression` with 0.0 and -0.0 equal in IN lists, as they are to DuckDB; Arrow's `is_in` tells them apart."""
     node = read_expression(expression)
     zeros = node is not None and any(
-        isinstance(inner, Call) and inner.function == "is_in" and 0.0 in (v for v in _values(inner) if type(v) is float)
+        isinstance(inner, Function)
+        and inner.function == "is_in"
+        and 0.0 in (v for v in _values(inner) if type(v) is float)
         for inner in _walk(node)
     )
     return _rebuilt(node) if zeros and node is not None else expression
 
 
-def _values(call: Call) -> list[Any]:
+def _values(call: Function) -> list[Any]:
     return list(call.options.get("value_set", ()))
 
 
@@ -242,9 +244,9 @@ def _rebuilt(node: Node) -> pc.Expression:
     match node:
         case Field(path):
             return pc.field(*path)
-        case Literal(scalar):
+        case Constant(scalar):
             return pc.scalar(scalar)
-        case Call("is_in", (tested,)):
+        case Function("is_in", (tested,)):
             return _rebuilt(tested).isin([*_values(node), 0.0, -0.0])
-        case Call(function, arguments):
+        case Function(function, arguments):
             return getattr(pc, function)(*map(_rebuilt, arguments))

@@ -24,18 +24,18 @@ from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ApikitError, ConfigError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, macro_sql
-from apikit_sql.sql.seam import Sources, may_reach_outside, prepare
+from apikit_sql.sql.seam import DatasetNames, may_reach_outside, prepare
 from apikit_sql.sql.tables import Permissions, apikit_dataset
 
 
 class Database:
-    """What the connections of one database share: permissions, named sources, and the scans that may be interrupted."""
+    """What the connections of one database share: permissions, names of datasets, scans that may be interrupted."""
 
     def __init__(self, permissions: Permissions) -> None:
         """A database with no scan running."""
         self.key = uuid.uuid4().hex
         self.permissions = permissions
-        self.sources = Sources(lambda con: database_of(con) is self)
+        self.names = DatasetNames(lambda con: database_of(con) is self)
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
         self._may_reach_outside = True
 
@@ -52,7 +52,7 @@ class Database:
 
     def may_reach_outside(self) -> bool:
         """Whether DuckDB itself may read files and URLs; asked of the database, for SQL could claim anything."""
-        cursor = self.sources.cursor()
+        cursor = self.names.cursor()
         if cursor is not None:
             self._may_reach_outside = may_reach_outside(cursor)
         return self._may_reach_outside
@@ -101,7 +101,7 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
             _refuse_own_macros(con)
             database = _register(con, permissions)
         database.permissions = permissions
-        database.sources.join(con)
+        database.names.join(con)
     prepare(con)
     _create_macros(con)
 
@@ -180,7 +180,7 @@ def _answer(database: Database, question: Mapping[str, str], caller: FrameType) 
         session.remember(error)
         kind, text = type(error), safe_text(error)
     else:
-        return database.sources.text_for(dataset, caller)
+        return database.names.text_for(dataset, caller)
     raise kind(text)
 
 

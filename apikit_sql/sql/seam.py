@@ -25,7 +25,7 @@ HAS_READABLE_RELATIONS = int(duckdb.__version__.split(".", 1)[0]) >= 2  # noqa: 
 _RECENT = 16
 
 
-class Sources:
+class DatasetNames:
     """Names the datasets of one database's statements, and forgets each name when it has been read.
 
     Connections are held weakly: a strong reference would keep the user's file locked after they closed it. For the same
@@ -34,7 +34,7 @@ class Sources:
     """
 
     def __init__(self, belongs_here: Callable[[duckdb.DuckDBPyConnection], bool]) -> None:
-        """Sources of a database that no connection has joined; `belongs_here` tells whether a connection is its own."""
+        """Names for a database that no connection has joined; `belongs_here` tells whether a connection is its own."""
         self._lock = threading.RLock()  # a connection may be collected, and call back, while it is held
         self._belongs_here = belongs_here
         self._connections: list[weakref.ref[duckdb.DuckDBPyConnection]] = []
@@ -129,17 +129,17 @@ def _in_globals(dataset: ApiDataset, caller: FrameType) -> _Name:
     return _Name(f'FROM "{name}"', lambda: variables.pop(name, None))
 
 
-def _forget_all(reference: weakref.ref[Sources]) -> None:
+def _forget_all(reference: weakref.ref[DatasetNames]) -> None:
     """Relations that outlive the interpreter make DuckDB complain of leaks."""
-    sources = reference()
-    if sources is not None:
-        sources.forget_all()
+    names = reference()
+    if names is not None:
+        names.forget_all()
 
 
-def _forget_orphans(reference: weakref.ref[Sources]) -> None:
-    sources = reference()
-    if sources is not None:
-        sources.forget_orphans()
+def _forget_orphans(reference: weakref.ref[DatasetNames]) -> None:
+    names = reference()
+    if names is not None:
+        names.forget_orphans()
 
 
 def may_reach_outside(con: duckdb.DuckDBPyConnection) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from apikit_sql.column_types import ColumnType, Struct, parse_type
 from apikit_sql.connector.manifest import Connector, Stream
 from apikit_sql.connector.registry import ConnectorRegistry
+from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import read_call
 from apikit_sql.plan.planner import plan_call
@@ -71,7 +72,7 @@ def test_a_stream_can_be_planned_and_asked(connector: Connector, name: str, stre
 
     assert scan.columns is not None
     assert {column.name for column in scan.columns} >= set(stream.columns) | {key.column for key in required}
-    assert trip.request.open_fields == ()
+    assert fields_of(trip.request.path) == ()
     assert trip.request.path.count("x%20y") == len(required)
     assert hash(scan)
 

@@ -8,9 +8,10 @@ import pytest
 from pydantic import ValidationError
 
 from apikit_sql.connector.manifest import AuthConfig
-from apikit_sql.engine.auth import ANONYMOUS, authenticator, origin_of
+from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.exchange import trip
 from apikit_sql.errors import ConfigError
+from apikit_sql.origin import origin_of
 from tests.engine.taking import BOTH, Hand, Take, plan_of
 from tests.fakes.api import FakeApi
 
@@ -186,4 +187,4 @@ def test_an_auth_that_is_not_whole_is_refused(fields: dict[str, str]) -> None:
     ],
 )
 def test_an_origin_is_scheme_host_and_port(one: str, other: str, same: bool) -> None:  # noqa: FBT001 - a table's column
-    assert (origin_of(httpx.URL(one)) == origin_of(httpx.URL(other))) is same
+    assert (origin_of(one) == origin_of(other)) is same

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.plan.request_plan import RequestPlan
 
@@ -37,7 +38,7 @@ def test_path_values_fill_the_open_fields() -> None:
     narrowed = PLAN.with_path_values({"owner": "a/b"})
 
     assert narrowed.path == "/repos/a%2Fb/{repo}"
-    assert (PLAN.open_fields, narrowed.open_fields) == (("owner", "repo"), ("repo",))
+    assert (fields_of(PLAN.path), fields_of(narrowed.path)) == (("owner", "repo"), ("repo",))
 
 
 def test_a_path_value_that_climbs_is_refused() -> None:

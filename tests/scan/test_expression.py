@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate
-from apikit_sql.scan.expression import Literal, read_columns, read_expression, read_predicates, with_both_zeros
+from apikit_sql.scan.expression import Constant, read_columns, read_expression, read_predicates, with_both_zeros
 
 MOMENT = dt.datetime(2024, 2, 29, 12, 30, 15, 250_000, tzinfo=dt.UTC)
 NAIVE = MOMENT.replace(tzinfo=None)
@@ -325,7 +325,7 @@ def in_arrow(metadata: dict[str, str] | None, constants: pa.RecordBatch | None =
 
 
 def test_the_pickled_form_is_an_arrow_file_with_its_structure_in_the_metadata() -> None:
-    assert read_expression(in_arrow({"literal": "0"})) == Literal(pa.scalar(7))
+    assert read_expression(in_arrow({"literal": "0"})) == Constant(pa.scalar(7))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,20 @@
+"""What a credential is bound to: the scheme, host and port of a URL (RFC 6454)."""
+
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+class Origin(NamedTuple):
+    """Two URLs are of one origin if these are equal: the host in lower case, a default port told."""
+
+    scheme: str
+    host: str
+    port: int | None
+
+
+def origin_of(url: str) -> Origin:
+    """The origin of `url`. Raises ValueError where it has no valid one."""
+    parts = urlsplit(url)
+    return Origin(parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme))
