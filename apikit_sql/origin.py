@@ -7,7 +7,7 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Origin(NamedTuple):
-    """Two URLs are of one origin if these are equal: the host in lower case, a default port told."""
+    """Two URLs are of one origin if these are equal: the host in ASCII and lower case, a default port told."""
 
     scheme: str
     host: str
@@ -17,4 +17,5 @@ class Origin(NamedTuple):
 def origin_of(url: str) -> Origin:
     """The origin of `url`. Raises ValueError where it has no valid one."""
     parts = urlsplit(url)
-    return Origin(parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORTS.get(parts.scheme))
+    host = (parts.hostname or "").encode("idna").decode()
+    return Origin(parts.scheme, host, parts.port or _DEFAULT_PORTS.get(parts.scheme))

@@ -17,6 +17,7 @@ import httpx
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 
 _TARGET = re.compile(r"<([^<>]*)>")
@@ -186,6 +187,7 @@ def _follow(request: PageRequest, link: str | None) -> PageRequest | None:
         return None
     try:
         url = str(httpx.URL(urljoin(request.full_url, link)))
+        origin_of(url)  # a port may be none
     except (httpx.InvalidURL, ValueError):
         message = f"the next link {link[:_SHOWN]!r} is no URL."
         raise PaginationError(message) from None
