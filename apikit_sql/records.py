@@ -59,6 +59,12 @@ class Envelope:
         """The value at the dotted `path` of the body, or None where a step is missing."""
         return _value(_step_into(self.beside, path))
 
+    def has_distinct(self, path: str) -> bool:
+        """Whether every record has a value at `path` that no other record has."""
+        found = [_step_into(_object(record), path) for record in self.records if _kind(record) == "an object"]
+        texts = {bytes(value) for value in found if value is not None}
+        return len(texts) == len(self.records)
+
     def of_last_record(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at `path` of the last record, or None where there is none."""
         if not self.records or _kind(self.records[-1]) != "an object":

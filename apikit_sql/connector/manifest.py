@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
-from apikit_sql.column_types import TimeFormat, parse_type
+from apikit_sql.column_types import JSON, Scalar, TimeFormat, parse_type
 from apikit_sql.connector.template import fields_of
 
 Operator = Literal["=", ">", ">=", "<", "<="]
@@ -165,6 +165,9 @@ class KeyColumn(_Model):
 
     @model_validator(mode="after")
     def _has_one_place(self) -> Self:
+        if not isinstance(kind := parse_type(self.type), Scalar) or kind == JSON:
+            message = f"key column {self.column!r} must be of a plain type, not {self.type}"
+            raise ValueError(message)
         if (self.param is None) == (self.path is None):
             message = f"key column {self.column!r} needs either param or path"
             raise ValueError(message)

@@ -16,7 +16,7 @@ from apikit_sql.errors import DecodeError, ScanInterrupted
 
 #: The largest body that is read, in bytes after decompression.
 LARGEST_BODY = 256 * 2**20
-_ENCODING_HEADERS = ("content-encoding", "content-length", "transfer-encoding")
+_ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
 Reply = httpx.Response | httpx.TransportError | DecodeError | None
 
@@ -74,7 +74,7 @@ def _send(step: Send, client: httpx.Client) -> Reply:
                 body.take(chunk)
         finally:
             response.close()
-    except (httpx.TransportError, httpx.DecodingError, DecodeError) as error:
+    except (httpx.TransportError, httpx.DecodingError, DecodeError, UnicodeError) as error:
         return _as_reply(error)
     return body.read_to_end(response)
 
@@ -89,7 +89,7 @@ async def _asend(step: Send, client: httpx.AsyncClient) -> Reply:
                 body.take(chunk)
         finally:
             await response.aclose()
-    except (httpx.TransportError, httpx.DecodingError, DecodeError) as error:
+    except (httpx.TransportError, httpx.DecodingError, DecodeError, UnicodeError) as error:
         return _as_reply(error)
     return body.read_to_end(response)
 
@@ -118,7 +118,7 @@ class _BoundedBody:
 
     def read_to_end(self, response: httpx.Response) -> httpx.Response:
         """`response` with its whole, decompressed body."""
-        headers = [(name, value) for name, value in response.headers.multi_items() if name not in _ENCODING_HEADERS]
+        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _ENCODING_HEADERS]
         return httpx.Response(
             response.status_code, headers=headers, content=b"".join(self._chunks), request=self._request
         )
@@ -127,6 +127,8 @@ class _BoundedBody:
 def _as_reply(error: Exception) -> Reply:
     if isinstance(error, httpx.DecodingError):
         return DecodeError(f"the body cannot be decompressed: {error}")
+    if isinstance(error, UnicodeError):  # httpx reads a redirect's Location whether it is followed or not
+        return DecodeError("the answer has a header that is neither text nor a URL")
     assert isinstance(error, httpx.TransportError | DecodeError)  # noqa: S101 - what the callers catch
     return error
 

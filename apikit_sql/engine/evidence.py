@@ -75,7 +75,7 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
         if evidence is not None:
             strategy, fields, reason = evidence
             return Evidence(settings.model_copy(update={"strategy": strategy, **fields}), reason)
-    refuse_unfollowed(settings, page)
+    refuse_unfollowed(settings, page, request)
     if len(envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
         warnings.warn(
             f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. "
@@ -86,14 +86,20 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
     return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
 
 
-def refuse_unfollowed(settings: PaginationConfig, page: Page) -> None:
+def refuse_unfollowed(settings: PaginationConfig, page: Page, request: PageRequest) -> None:
     """Raise PaginationError where `page`, the first and last, says that there is more.
 
-    That a strategy found no way on is no reason to believe that there is none. Numbers know their own end, and a Link
-    header without a next page is one.
+    That a strategy found no way on is no reason to believe that there is none. One that was named is told by has_more
+    and totals only, and not where the call began in the middle; numbers know their own end, and a Link header without
+    a next page is one.
     """
-    follows = settings.strategy in {"auto", "link", "next_url", "cursor"} and "link" not in page.headers
-    more = _unfollowed(page) if follows else ""
+    is_named = settings.strategy in {"link", "next_url", "cursor"}
+    if settings.strategy == "auto":
+        more = _unfollowed(page)
+    elif is_named and "link" not in page.headers and not _begins_in_the_middle(settings, request):
+        more = _unfollowed(page, words=())
+    else:
+        more = ""
     if more:
         message = (
             f"the API says that there is more ({more}) than the first page's {len(page.envelope.records)} records, "
@@ -173,13 +179,23 @@ def _totals(page: Page) -> dict[str, tuple[str | None, int | None]]:
     }
 
 
-def _unfollowed(page: Page) -> str:
-    """What says that there are more records than this page has, `` where nothing does."""
+def _begins_in_the_middle(settings: PaginationConfig, request: PageRequest) -> bool:
+    """Whether the first request asks for a later page than the first."""
+    sent = dict(request.params)
+    pages = any(sent.get(name, "1") not in {"0", "1"} for name in _PAGE_PARAMS)
+    return pages or any(sent.get(name, "0") != "0" for name in _OFFSET_PARAMS) or (settings.cursor_param or "") in sent
+
+
+def _unfollowed(page: Page, words: Iterable[str] = (*_NEXT_URL, *_CURSORS)) -> str:
+    """What says that there are more records than this page has, `` where nothing does.
+
+    `words` are signs of a next page.
+    """
     envelope, seen = page.envelope, len(page.envelope.records)
     has_more = {path: value for path, value in _beside(envelope, _HAS_MORE) if isinstance(value, bool)}
     if has_more:
         return next((f"{path} = true" for path, value in has_more.items() if value), "")
-    for path, value in _beside(envelope, (*_NEXT_URL, *_CURSORS)):
+    for path, value in _beside(envelope, words):
         if isinstance(value, str | int) and not isinstance(value, bool) and value != "":
             return f"{path} is set"
     totals = _totals(page)

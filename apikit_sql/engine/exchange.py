@@ -76,9 +76,10 @@ def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[
         with _naming(plan, access, request):
             if progress.pages == 1:
                 settings = _settled(settings, page, request)
-            request = next_request(settings, page, progress)
-            if request is None and progress.pages == 1:
-                refuse_unfollowed(settings, page)
+            following = next_request(settings, page, progress)
+            if following is None and progress.pages == 1:
+                refuse_unfollowed(settings, page, request)
+            request = following
             if request in seen:
                 message = f"page {page.number} leads back to an earlier page, after {progress.records} records."
                 raise PaginationError(message)
@@ -157,6 +158,7 @@ def _signed(
     secrets = access.credential.secrets
     try:
         url = httpx.URL(request.full_url)
+        _ = url.host  # decoded here, and perhaps no name
     except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector}: {plan.base_url} is not a URL that can be asked."
         raise RequestError(message) from None

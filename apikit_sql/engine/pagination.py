@@ -121,21 +121,24 @@ def is_past_end(settings: PaginationConfig, page: Page | None, progress: Progres
     """Whether `page`, the one after `progress`, lies past the end: it repeats the page before, or is None (a 404).
 
     A server that clamps a page past the end answers the last one again: it is shorter than the others, or its records
-    have ids and so are the same. Raises PaginationError for any other repeat, which may be of a server that ignores the
-    parameter or of records that look alike, and where the API has told of more records.
+    have ids of their own and so are the same. Raises PaginationError for any other repeat, which may be of a server
+    that ignores the parameter or of records that look alike, and where the API has told of more records.
     """
     newest = progress.page
     if newest is None or settings.strategy not in {"page", "offset"}:
         return False
     if page is not None:
-        if not page.envelope.records or page.envelope.records != newest.envelope.records:
+        records, total = page.envelope.records, _total(settings, page)
+        if not records or records != newest.envelope.records:
             return False
-        is_short = len(page.envelope.records) < progress.fullest
-        is_known = progress.pages > 1 and page.envelope.of_last_record("id") is not None
-        if not (is_short or is_known):
+        are_known = progress.pages > 1 and page.envelope.has_distinct("id")
+        if progress.pages > 1 and not are_known and total is not None and progress.records + len(records) <= total:
+            return False  # records may look alike
+        is_clamped = len(records) < progress.fullest or are_known
+        if not is_clamped:
             message = (
                 f"page {page.number} repeats page {newest.number}: the API ignores the paging parameter, or answers "
-                "its last page for any beyond it. Say total_path or total_pages_path, or stop there with pages := ..."
+                f"its last page for any beyond it. If that was all, say pages := {newest.number}."
             )
             raise PaginationError(message)
     if _began_at_start(settings, progress):
@@ -187,7 +190,7 @@ def _follow(request: PageRequest, link: str | None) -> PageRequest | None:
         return None
     try:
         url = str(httpx.URL(urljoin(request.full_url, link)))
-        origin_of(url)  # a port may be none
+        origin_of(httpx.URL(url).host and url)  # a host or a port may be none
     except (httpx.InvalidURL, ValueError):
         message = f"the next link {link[:_SHOWN]!r} is no URL."
         raise PaginationError(message) from None

@@ -55,7 +55,7 @@ def redirect_target(plan: RequestPlan, response: httpx.Response, secrets: tuple[
         raise RequestError(message, status=response.status_code, url=url)
     try:
         target = request.url.join(location)
-        origin_of(str(target))  # a port may be none
+        origin_of(target.host and str(target))  # a host or a port may be none
     except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector} redirected to what is no URL."
         raise RequestError(message, status=response.status_code, url=url) from None

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
-from apikit_sql.column_types import Column, parse_type
+from apikit_sql.column_types import JSON, Column, Scalar, parse_type
 from apikit_sql.connector.manifest import AuthConfig, ColumnConfig, Connector, KeyColumn, PaginationConfig, Stream
 from apikit_sql.connector.registry import explain
 from apikit_sql.connector.template import check_path, fields_of, fill_path
@@ -73,6 +73,7 @@ def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPla
         nested=call.nested,
         key_columns=keys,
         given_keys=given_keys,
+        filters=tuple(key.column for key in filter_key_columns(call.filters)),
     )
 
 
@@ -185,7 +186,12 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
 
 def _with_key_columns(columns: tuple[Column, ...], keys: tuple[KeyColumn, ...]) -> tuple[Column, ...]:
     """`columns` and one for each required key that they lack; the scan fills it with the key's value."""
-    names = {column.name.lower() for column in columns}
+    names = {column.name.lower(): column for column in columns}
+    for key in keys:
+        column = names.get(key.column.lower())
+        if key.required and column is not None and not (isinstance(column.type, Scalar) and column.type != JSON):
+            message = f"apikit: {column.name} is a key column; it must be of a plain type, not {column.type}."
+            raise CallError(message)
     lacking = {key.column: key for key in keys if key.required and key.column.lower() not in names}
     return columns + tuple(Column(name, parse_type(key.type), (name,), declared=True) for name, key in lacking.items())
 

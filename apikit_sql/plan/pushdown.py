@@ -43,11 +43,11 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
 
 
 def _choices(scan: ScanPlan, asked: Sequence[Predicate]) -> Iterable[tuple[KeyColumn, tuple[Value, ...]]]:
-    """Each key that is asked for, with its values; the first of several keys on one column speaks for it."""
-    taken: set[str] = set()
+    """Each key that is asked for, with its values; of several on one column a required one speaks, else the first."""
+    taken = {key.column.lower() for key in scan.key_columns if key.required}
     for key in scan.key_columns:
         values = _values(scan, key, asked) if "=" in key.operators else ()
-        if values and (key.column.lower() not in taken or key.path):
+        if values and (key.required or key.column.lower() not in taken):
             taken.add(key.column.lower())
             yield key, values
 

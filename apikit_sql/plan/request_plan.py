@@ -62,6 +62,7 @@ class ScanPlan:
     nested: Nested = "struct"
     key_columns: tuple[KeyColumn, ...] = ()
     given_keys: tuple[tuple[str, object], ...] = ()
+    filters: tuple[str, ...] = ()  # the columns that the call's own filters name
 
 
 @dataclass(frozen=True)

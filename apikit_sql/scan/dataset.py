@@ -130,10 +130,10 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
         known = infer_columns(plan, read_records(session.sample(plan.request, cancelled)))
         session.keep_inferred(plan, known)
     names = {column.name.lower() for column in known}
-    for key in plan.key_columns:
-        if key.column.partition(".")[0].lower() not in names:
+    for name in plan.filters:
+        if name.partition(".")[0].lower() not in names:
             have = ", ".join(column.name for column in known)
-            message = f"{plan.request.connector} {plan.request.path}: filters has {key.column!r}, no column ({have})."
+            message = f"{plan.request.connector} {plan.request.path}: filters has {name!r}, no column ({have})."
             raise CallError(message)
     return known
 

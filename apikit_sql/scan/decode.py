@@ -47,6 +47,8 @@ def decode_page(page: Page, columns: Sequence[Column], fills: Mapping[str, objec
             arrays = _arrays(page, shape_of(wanted, filled, strict=False), fills)
         except Misfit:
             raise SchemaDriftError(_drift(page, columns)) from None
+        except msgspec.ValidationError as error:  # a number that no double can hold
+            raise DecodeError(_unreadable(page, error)) from None
     schema = pa.schema([(column.name, storage_type(column.type)) for column in columns])
     return pa.RecordBatch.from_arrays([arrays[column.name] for column in columns], schema=schema)
 
@@ -66,6 +68,10 @@ def read_records(page: Page) -> list[Any]:
             raise msgspec.DecodeError(str(error)) from None
 
 
+def _unreadable(page: Page, error: Exception) -> str:
+    return f"{page.url}, page {page.number}: a record is not JSON that can be read: {error}"
+
+
 @contextmanager
 def _naming(page: Page) -> Iterator[None]:
     """While inside, what is not JSON is a DecodeError that names the page."""
@@ -74,8 +80,7 @@ def _naming(page: Page) -> Iterator[None]:
     except msgspec.ValidationError:
         raise
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"{page.url}, page {page.number}: a record is not JSON that can be read: {error}"
-        raise DecodeError(message) from None
+        raise DecodeError(_unreadable(page, error)) from None
     except RecursionError:
         message = f"{page.url}, page {page.number}: a record is nested too deeply"
         raise DecodeError(message) from None

@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, Struct
+from apikit_sql.column_types import VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
 from apikit_sql.scan.scalars import Misfit, Reading, scalars, storage_type
 
 Raw = msgspec.Raw
@@ -30,6 +30,8 @@ ReadRecords = Callable[[Sequence[Any], Mapping[str, object]], Iterator[tuple[str
 
 _ODD_KEY = re.compile(r'["\\\x00-\x1f]')  # msgspec names no field of a Struct so
 _AS_ASKED = Reading(declared=True, format="")
+
+_LACKING = Raw(b"null")  # known by identity: what a record has not, where that differs from null
 
 _check_json = msgspec.json.Decoder().decode
 
@@ -78,9 +80,8 @@ def _object(tree: Mapping[str, Any], filled: frozenset[str], *, strict: bool) ->
         if isinstance(part, Column):
             reading, is_filled = Reading(part.declared, part.format), part.name.lower() in filled
             kind, read_values = _value(part.type, reading, strict=strict)
-            if is_filled:  # a Raw, which stands in no union, could not be UNSET
-                kind, default = Any, msgspec.UNSET
-                read_values = functools.partial(scalars, kind=_scalar(part), reading=reading)
+            if is_filled:
+                kind, default, read_values = Raw, _LACKING, _raw_reader(_scalar(part), reading)
             elif kind is Raw:
                 default = Raw(b"null")
             readers.append(_column_reader(part, read_values, is_filled=is_filled))
@@ -99,14 +100,14 @@ def _object(tree: Mapping[str, Any], filled: frozenset[str], *, strict: bool) ->
 
 
 def _column_reader(column: Column, read_values: ReadValues, *, is_filled: bool) -> ReadRecords:
-    """How the values of one column become its array; where it is filled, UNSET is what a record lacks."""
+    """How the values of one column become its array; where it is filled, it is filled where a record lacks it."""
 
     def read(values: Sequence[Any], _: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
         yield column.name, read_values(values)
 
     def read_filled(values: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
-        lacking = [value is msgspec.UNSET for value in values]
-        array = read_values([None if value is msgspec.UNSET else value for value in values])
+        lacking = [value is _LACKING for value in values]
+        array = read_values([None if value is _LACKING else value for value in values])
         fill = scalars([as_json(fills[column.name.lower()])], _scalar(column), _AS_ASKED)[0]
         yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), fill, array)
 
@@ -204,6 +205,13 @@ def _json_texts(values: Sequence[Any]) -> pa.Array:
         if text is not None:
             _check_json(text)  # a Raw is delimited, not validated
     return pa.array(texts, pa.string())
+
+
+def _raw_reader(kind: Scalar, reading: Reading) -> ReadValues:
+    """How values that are still raw become an array of scalars."""
+    if kind == VARCHAR and reading.declared:
+        return _verbatim_texts
+    return lambda values: scalars([None if v is None else _check_json(v) for v in values], kind, reading)
 
 
 def _verbatim_texts(values: Sequence[Any]) -> pa.Array:

@@ -9,13 +9,10 @@ from __future__ import annotations
 import copy
 import functools
 import re
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from threading import Event
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Any, Self
 
 import duckdb
@@ -24,7 +21,8 @@ from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.catalog import TABLE_FUNCTIONS
-from apikit_sql.sql.install import Database, database_of, install
+from apikit_sql.sql.ctrl_c import stopping_at_ctrl_c
+from apikit_sql.sql.install import database_of, install
 from apikit_sql.sql.table_names import with_calls
 
 _TAKES_SQL = frozenset(
@@ -123,12 +121,20 @@ class Connection:
 
     def _call(self, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever `work` returns
         pressed = Event()
+
+        def interrupt() -> None:
+            pressed.set()
+            self._database.interrupt()
+
         try:
-            with _stopping_at_ctrl_c(self._database, pressed):
+            with stopping_at_ctrl_c(interrupt):
                 result = work()
         except (duckdb.Error, RuntimeError) as error:
-            translated = None if pressed.is_set() else self._translated(str(error))
-            if translated is None and not pressed.is_set():
+            text = str(error)
+            # DuckDB's own words for Ctrl-C may come before the listener has been scheduled
+            is_stopped = pressed.is_set() or "KeyboardInterrupt" in text or text == "Query interrupted"
+            translated = None if is_stopped else self._translated(text)
+            if translated is None and not is_stopped:
                 raise
         else:
             return self if result is self._raw else result
@@ -147,26 +153,3 @@ class Connection:
                     name = argument.name
                     return CallError(f"{function.name}: write {name} := value; {name} = value is a comparison.")
         return None
-
-
-@contextmanager
-def _stopping_at_ctrl_c(database: Database, pressed: Event) -> Iterator[None]:
-    """While inside, Ctrl-C sets `pressed` and interrupts the scans of `database`; DuckDB waits until they let go.
-
-    Only the main thread may handle signals, and only where nobody has switched Ctrl-C off.
-    """
-    before = signal.getsignal(signal.SIGINT)
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        pressed.set()
-        database.interrupt()
-        before(number, frame)
-
-    signal.signal(signal.SIGINT, handle)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

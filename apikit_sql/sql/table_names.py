@@ -15,8 +15,10 @@ _TABLE_COMES = {b"from": "", b"join": "", b"describe": "FROM ", b"summarize": "F
 #: FROM after these, or within these functions, is followed by a value: IS DISTINCT FROM 'x', trim(BOTH FROM 'x').
 _NO_TABLE_AFTER = frozenset({b"distinct", b"both", b"leading", b"trailing"})
 _TAKE_FROM = frozenset({b"trim", b"extract", b"substring", b"overlay", b"position"})
-#: Keywords that do not end a list of tables.
-_WITHIN_FROM = frozenset({b"as", b"lateral", b"only"})
+#: Keywords that end a list of tables.
+_ENDS_FROM = frozenset(
+    b"select where group order having limit offset qualify window union intersect except set values returning".split()
+)
 _NAME = re.compile(r"([a-z_][a-z0-9_]*):(/.*)", re.DOTALL)
 _FILE = re.compile(
     r"\.(csv|tsv|txt|parquet|json|jsonl|ndjson|xlsx|arrow|db|duckdb|sqlite)(\.(gz|zst|bz2))?$", re.IGNORECASE
@@ -64,7 +66,8 @@ def call_of(name: str) -> str | None:
 def _table_literals(text: bytes) -> Iterator[tuple[int, int, str]]:
     """Begin and end of each quoted text that DuckDB reads as a table's name, and what its call needs in front."""
     tokens = [(at, kind) for at, kind in duckdb.tokenize(text.decode()) if kind != _COMMENT]
-    openers, reads_files = [b""], bool(_READS_FILES.match(text))  # the word before each parenthesis still open
+    reads_files = bool(_READS_FILES.match(text))
+    openers = [(b"", False)]  # for each parenthesis still open the word before it, and whether tables stood there
     words = [b"", b""]
     is_from_list = False
     for index, (at, kind) in enumerate(tokens):
@@ -74,19 +77,20 @@ def _table_literals(text: bytes) -> Iterator[tuple[int, int, str]]:
         word = found[0].lower() if found else token[:1]
         before = words[-1]
         if word in _TABLE_COMES:
-            is_from_list = not (words[-1] in _NO_TABLE_AFTER or openers[-1] in _TAKE_FROM)
+            is_from_list = not (words[-1] in _NO_TABLE_AFTER or openers[-1][0] in _TAKE_FROM)
         elif word == b"(":
-            openers.append(before)
+            openers.append((before, is_from_list))
             is_from_list = False
         elif word == b")":
-            openers = openers[:-1] or [b""]
+            is_from_list = openers[-1][1]
+            openers = openers[:-1] or [(b"", False)]
         elif word == b";":
-            openers, reads_files, is_from_list = [b""], bool(_READS_FILES.match(text, at + 1)), False
+            openers, reads_files, is_from_list = [(b"", False)], bool(_READS_FILES.match(text, at + 1)), False
         elif kind == duckdb.token_type.string_const:
             is_table = is_from_list and (before in _TABLE_COMES or before == b",")
             if is_table and not (reads_files and len(openers) == 1):
                 yield at, at + _length(token), _TABLE_COMES.get(before, "")
-        elif kind == duckdb.token_type.keyword and word not in _WITHIN_FROM:
+        elif word in _ENDS_FROM:
             is_from_list = False
         words = [before, word]
 

@@ -677,3 +677,38 @@ def test_relay_belongs_to_graphql() -> None:
 def test_a_strategy_without_what_it_needs_is_refused(incomplete: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="needs"):
         PaginationConfig(**incomplete)
+
+
+@pytest.mark.parametrize(
+    ("body", "settings", "params"),
+    [
+        (
+            {"data": [{"id": 1}], "paging": {"cursors": {"before": "a", "after": "b"}}},
+            {"strategy": "next_url", "next_url_path": "paging.next"},
+            (),
+        ),
+        (
+            {"data": [{"id": 1}], "total": 100, "next_cursor": None},
+            {"strategy": "cursor", "cursor_param": "cursor", "next_cursor_path": "next_cursor"},
+            (("cursor", "resume"),),
+        ),
+        ({"data": [{"id": 1}], "total": 100}, {"strategy": "link"}, (("page", "7"),)),
+    ],
+    ids=["another strategy's word", "resumed from a cursor", "from a later page"],
+)
+def test_a_named_strategy_believes_its_own_end(
+    body: dict[str, object], settings: dict[str, Any], params: tuple[tuple[str, str], ...]
+) -> None:
+    api = FakeApi({"/items": httpx.Response(200, json=body)})
+
+    found = walk(plan_of(pagination=PaginationConfig(**settings), params=params), api)
+
+    assert found == [1]
+
+
+def test_records_that_look_alike_are_all_read_where_the_total_says_so() -> None:
+    parts = [[1, 2], [3, 3], [3, 3]]
+    answers = [httpx.Response(200, json={"items": [{"id": i} for i in part], "total": 6}) for part in parts]
+    config = BY_PAGE.model_copy(update={"total_path": "total"})
+
+    assert walk(plan_of(pagination=config), FakeApi({"/items": list(answers)})) == [1, 2, 3, 3, 3, 3]

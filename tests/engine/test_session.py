@@ -18,6 +18,7 @@ import pytest
 
 import apikit_sql
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import session as session_room
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError, RateLimitError, ScanInterrupted
@@ -421,3 +422,10 @@ def test_the_interpreter_ends_soon_though_a_scan_waits() -> None:
 
 def _root() -> Path:
     return Path(apikit_sql.__path__[0]).parent
+
+
+def test_a_connector_of_the_users_own_on_loopback_is_not_the_demo(tmp_path: Path) -> None:
+    (tmp_path / "local.toml").write_text('name = "local"\nbase_url = "http://127.0.0.1"\n')
+    session = Session(connectors=ConnectorRegistry([tmp_path]))
+
+    assert session.connector("local").base_url == "http://127.0.0.1"

@@ -593,3 +593,16 @@ def test_a_whole_double_goes_out_as_a_whole_number() -> None:
 
     assert push_down(plan, [Compared("distance", ">=", 4000.0)])[0].request.params == (("least", "4000"),)
     assert push_down(plan, [Compared("distance", ">=", 0.5)])[0].request.params == (("least", "0.5"),)
+
+
+def test_a_required_key_is_sent_also_where_a_filter_names_its_column() -> None:
+    keys = (
+        KeyColumn(column="account", param="acct"),
+        KeyColumn(column="account", param="account_id", required=True),
+    )
+    plan = ScanPlan(RequestPlan("api", "https://api.test", "/invoices"), key_columns=keys)
+
+    (trip,) = push_down(plan, [OneOf("account", ("a1",))])
+
+    assert trip.request.params == (("account_id", "a1"),)
+    assert trip.fills == (("account", "a1"),)

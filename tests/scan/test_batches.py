@@ -300,3 +300,22 @@ def test_a_declared_text_keeps_the_digits_of_a_number() -> None:
     (found,) = read([page], [name], [name])
 
     assert found.column("name").to_pylist() == ["12345678901234567.89", "12.10", "x", None]
+
+
+def test_a_filled_text_keeps_the_digits_of_a_number_too() -> None:
+    amount = column("amount", "VARCHAR", declared=True)
+    body = b'[{"amount": 1.10}, {}, {"amount": null}]'
+    page = Page(1, "https://api.test/t", 200, httpx.Headers(), read_envelope(body, ""))
+
+    (found,) = read([page], [amount], [amount], None, (("amount", "filled"),))
+
+    assert found.column("amount").to_pylist() == ["1.10", "filled", None]
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "BIGINT", "VARCHAR", "JSON"])
+def test_a_number_that_no_double_holds_is_an_error_of_this_package(kind: str) -> None:
+    page = Page(1, "https://api.test/t", 200, httpx.Headers(), read_envelope(b'[{"x": 1}, {"x": 1e400}]', ""))
+    x = column("x", kind, declared=True)
+
+    with pytest.raises(DecodeError, match="page 1: a record is not JSON that can be read"):
+        read([page], [x], [x])

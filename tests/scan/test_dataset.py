@@ -5,6 +5,7 @@ import copy
 import gc
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from threading import Event
 from typing import Any
 
@@ -325,7 +326,7 @@ def test_only_a_scalar_field_that_the_table_has_is_asked_of_the_api(
 
 def test_a_filter_on_what_is_no_column_is_refused(session: Session) -> None:
     with pytest.raises(CallError, match=r"filters has 'ghost', no column \(id\)"):
-        dataset(session, plan({"id": "BIGINT"}, (KeyColumn(column="ghost", param="p"),)))
+        dataset(session, replace(plan({"id": "BIGINT"}), filters=("ghost",)))
 
 
 def test_a_scan_tells_when_it_begins(api: FakeApi, session: Session) -> None:

@@ -9,6 +9,8 @@ import duckdb
 import httpx
 import pytest
 
+import apikit_sql
+from apikit_sql.engine.session import Session
 from tests.fakes.api import RECORDED, FakeApi, recorded
 
 Con = duckdb.DuckDBPyConnection
@@ -269,3 +271,16 @@ class TestRefusals:
         ):
             rows("FROM apikit('github', '/user')")
         assert len(api.seen) == 1
+
+
+def test_columns_of_ones_own_leave_the_keys_of_a_stream_alone(session: Session, api: FakeApi) -> None:
+    api.routes["/repos/o/r/issues"] = httpx.Response(200, json=[{"number": 1, "title": "t", "state": "open"}])
+    con = duckdb.connect()
+    apikit_sql.install(con, session=session)
+
+    rows = con.execute(
+        "FROM apikit('github', 'issues', columns := {number: 'BIGINT', title: 'VARCHAR'}) "
+        "WHERE owner = 'o' AND repo = 'r'"
+    ).fetchall()
+
+    assert rows == [(1, "t", "o", "r")]
