@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from apikit_sql.column_types import VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
+from apikit_sql.errors import CallError
 from apikit_sql.scan.scalars import Misfit, Reading, scalars, storage_type
 
 Raw = msgspec.Raw
@@ -55,10 +56,7 @@ def shape_of(columns: tuple[Column, ...], filled: frozenset[str], *, strict: boo
         def read_whole(records: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
             yield whole.name, read(records)
             for column in others:
-                yield (
-                    column.name,
-                    scalars([as_json(fills.get(column.name.lower()))] * len(records), _scalar(column), _AS_ASKED),
-                )
+                yield column.name, pa.concat_arrays([_fill(column, fills)] * len(records) or [_fill(column, fills)[:0]])
 
         return Shape(msgspec.json.Decoder(list[kind]), read_whole)  # type: ignore[valid-type]
     tree: dict[str, Any] = {}
@@ -108,8 +106,7 @@ def _column_reader(column: Column, read_values: ReadValues, *, is_filled: bool) 
     def read_filled(values: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
         lacking = [value is _LACKING for value in values]
         array = read_values([None if value is _LACKING else value for value in values])
-        fill = scalars([as_json(fills[column.name.lower()])], _scalar(column), _AS_ASKED)[0]
-        yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), fill, array)
+        yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), _fill(column, fills)[0], array)
 
     return read_filled if is_filled else read
 
@@ -234,6 +231,16 @@ def _structs(kind: Struct, read: ReadRecords, values: Sequence[Any]) -> pa.Array
     children = [array for _, array in read(values, {})]
     mask = pa.array([value is None for value in values], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(storage_type(kind)), mask=mask)
+
+
+def _fill(column: Column, fills: Mapping[str, object]) -> pa.Array:
+    """What `column` has where records lack it, as an array of one. Raises CallError where it cannot have that."""
+    value = fills.get(column.name.lower())
+    try:
+        return scalars([as_json(value)], _scalar(column), _AS_ASKED)
+    except Misfit:
+        message = f"the key {column.name} = {value!r} is no {column.type}."
+        raise CallError(message) from None
 
 
 def _scalar(column: Column) -> Scalar:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from apikit_sql.column_types import Column, parse_type
 from apikit_sql.engine.steps import Page
-from apikit_sql.errors import DecodeError, SchemaDriftError
+from apikit_sql.errors import CallError, DecodeError, SchemaDriftError
 from apikit_sql.plan.request_plan import RequestPlan, Trip
 from apikit_sql.records import read_envelope
 from apikit_sql.scan.batches import batches, gate, key_condition, project
@@ -319,3 +319,10 @@ def test_a_number_that_no_double_holds_is_an_error_of_this_package(kind: str) ->
 
     with pytest.raises(DecodeError, match="page 1: a record is not JSON that can be read"):
         read([page], [x], [x])
+
+
+def test_a_key_that_its_column_cannot_hold_is_told_to_the_caller() -> None:
+    n = column("n", "BIGINT", declared=True)
+
+    with pytest.raises(CallError, match="n = 'abc' is no BIGINT"):
+        read([page_of([{"id": 1}])], [ID, n], [n], None, (("n", "abc"),))

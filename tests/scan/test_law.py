@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 import apikit_sql
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.session import Session
+from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from tests.fakes.api import BASE_URL, FakeApi, Operator, Paging, Table
 
 COLUMNS = {
@@ -111,11 +112,17 @@ RECORDS = st.lists(
 ).map(lambda rows: [{"id": number, **row} for number, row in enumerate(rows)])
 
 
+#: DuckDB 1.x refuses `b = true OR b IS DISTINCT FROM true` over any Arrow dataset, a plain pyarrow one too:
+#: "COMPARE_DISTINCT_FROM can't be an Arrow Scan Pushdown Filter".
+KINDS = ["compare", "compare", "mirror", "in", "in", "not in", "between", "null"]
+KINDS += ["distinct"] if HAS_READABLE_RELATIONS else []
+
+
 @st.composite
 def conditions(draw: st.DrawFn) -> str:
     field = draw(st.sampled_from(sorted(POOLS)))
     constant = st.sampled_from(POOLS[field][1])
-    match draw(st.sampled_from(["compare", "compare", "mirror", "in", "in", "not in", "between", "null", "distinct"])):
+    match draw(st.sampled_from(KINDS)):
         case "compare":
             return f"{field} {draw(st.sampled_from(['=', '=', '<>', '<', '<=', '>', '>=']))} {draw(constant)}"
         case "mirror":
