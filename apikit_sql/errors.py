@@ -9,6 +9,7 @@
     . RateLimitError        its limit is used up for longer than the caller will wait
   - OriginError             a request would have left the hosts this connector may reach
   - PaginationError         the next page cannot be told, or the pages do not end
+    . RequestsSpentError    the scan has sent as many requests as it may
   - DecodeError             a body that is not JSON, or has no records where they should be
   - SchemaDriftError        a later value does not fit its column
   - ScanInterrupted         the reader cancelled while the scan was waiting
@@ -69,6 +70,10 @@ class OriginError(ApikitError):
 
 class PaginationError(ApikitError):
     """The next page cannot be told, or the pages do not end; the rows so far are not the whole table."""
+
+
+class RequestsSpentError(PaginationError):
+    """The scan has sent `max_requests` and is not at its end; the rows so far are not the whole table."""
 
 
 class DecodeError(ApikitError):

@@ -4,8 +4,10 @@ Bodies stay bytes: a step into an object splits it into its raw values, so that 
 Python objects only to find its cursor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -41,19 +43,25 @@ class Envelope:
     """One body, split: its records as raw JSON, and the values that stand beside them.
 
     `record_path` is where the records were found; `is_single` tells that there the body has one object, not a list.
+    The records are split when they are first asked for: most pages are decoded as the one text that they are.
     """
 
     record_path: str
     is_single: bool
-    records: tuple[Raw, ...]
     text: Raw = field(default_factory=lambda: Raw(b"[]"), repr=False)  # the records as one JSON list
     beside: RawObject = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def records(self) -> tuple[Raw, ...]:
+        """The records, each still JSON. Raises DecodeError where they are not."""
+        with _refusing():
+            return msgspec.json.decode(self.text, type=tuple[Raw, ...])
 
     @property
     def tells_error_only(self) -> bool:
         """Whether the body has a top-level `error` or `errors`, and no records beside it."""
         is_message = self.is_single and self.record_path == "" and "id" not in self.beside
-        return (is_message or not self.records) and says_error(self.beside)
+        return says_error(self.beside) and (is_message or not self.records)
 
     def at(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at the dotted `path` of the body, or None where a step is missing."""
@@ -76,10 +84,18 @@ def read_envelope(body: bytes, record_path: str | None) -> Envelope:
     """The envelope of `body`, its records at `record_path`, or where they are found if that is None.
 
     An empty body, `{}` and null hold no records; a lone object is one record; a list's elements are the records
-    whatever they are. Raises DecodeError for what is not JSON, and where `record_path` leads nowhere.
+    whatever they are, and split only when they are asked for. Raises DecodeError for what is not JSON, and where
+    `record_path` leads nowhere.
     """
-    try:
+    with _refusing():
         return _read(body.removeprefix(b"\xef\xbb\xbf").strip(), record_path)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """While inside, what is not JSON is a DecodeError."""
+    try:
+        yield
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         message = f"the body is not JSON: {error}"
         raise DecodeError(message) from None
@@ -90,20 +106,19 @@ def read_envelope(body: bytes, record_path: str | None) -> Envelope:
 
 def _read(body: bytes, record_path: str | None) -> Envelope:
     if body in {b"", b"null"}:
-        return Envelope(record_path or "", is_single=False, records=())
+        return Envelope(record_path or "", is_single=False)
     if not body.startswith(b"{"):
         if not body.startswith(b"["):
             message = f"the body is {_kind(msgspec.json.decode(body, type=Raw))}, not records"
             raise DecodeError(message)
-        elements = msgspec.json.decode(body, type=tuple[Raw, ...])
         if record_path:
             message = f"there is no {record_path!r}: the body is a list. Say data_path := ''."
             raise DecodeError(message)
-        return Envelope("", is_single=False, records=elements, text=Raw(body))
+        return Envelope("", is_single=False, text=Raw(body))
     top = _object(Raw(body))
     path = find_record_path(top) if record_path is None else record_path
     if path == "":
-        return _single("", Raw(body), top) if top else Envelope("", is_single=True, records=())
+        return _single("", Raw(body), top) if top else Envelope("", is_single=True)
     found = _step_into(top, path)
     if found is None and top and not says_error(top):
         message = f"there is no {path!r} in the body; it has {', '.join(sorted(top)[:20])}"
@@ -111,11 +126,10 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
     kind = "null" if found is None else _kind(found)
     match kind:
         case "null":
-            return Envelope(path, is_single=False, records=(), beside=top)
+            return Envelope(path, is_single=False, beside=top)
         case "a list":
             assert found is not None  # noqa: S101 - its kind was read from it
-            records = msgspec.json.decode(found, type=tuple[Raw, ...])
-            return Envelope(path, is_single=False, records=records, text=found, beside=top)
+            return Envelope(path, is_single=False, text=found, beside=top)
         case "an object":
             assert found is not None  # noqa: S101 - its kind was read from it
             return _single(path, found, top)
@@ -125,7 +139,7 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
 
 
 def _single(path: str, record: Raw, beside: RawObject) -> Envelope:
-    return Envelope(path, is_single=True, records=(record,), text=Raw(b"[" + bytes(record) + b"]"), beside=beside)
+    return Envelope(path, is_single=True, text=Raw(b"[" + bytes(record) + b"]"), beside=beside)
 
 
 def find_record_path(top: RawObject) -> str:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Generator
+from dataclasses import dataclass
 from threading import Event
-from typing import assert_never
+from typing import Generic, assert_never
 
 import httpx
 
 from apikit_sql.engine.request_log import without_httpx_log
-from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.engine.steps import Send, Sleep, Steps, T
 from apikit_sql.errors import DecodeError, ScanInterrupted
 
 #: The largest body that is read, in bytes after decompression.
@@ -21,45 +21,45 @@ _ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding
 Reply = httpx.Response | httpx.TransportError | DecodeError | None
 
 
-def drive(steps: Steps[None], client: httpx.Client, cancelled: Event) -> Generator[Page]:
-    """The pages, taken on this thread. Raises ScanInterrupted once `cancelled` is set."""
+def drive(steps: Steps[T], client: httpx.Client, cancelled: Event) -> T:
+    """What `steps` bring, taken on this thread. Raises ScanInterrupted once `cancelled` is set."""
+    reply: Reply = None
     try:
-        step = next(steps, None)
-        while step is not None:
+        while True:
             if cancelled.is_set():
                 message = "the scan was interrupted"
                 raise ScanInterrupted(message)
-            reply: Reply = None
+            step = _advance(steps, reply)
             match step:
-                case Page():
-                    yield step
+                case _Finished(value):
+                    return value
                 case Sleep(seconds):
                     cancelled.wait(seconds)
+                    reply = None
                 case Send():
                     reply = _send(step, client)
                 case _:
                     assert_never(step)
-            step = _advance(steps, reply)
     finally:
         steps.close()
 
 
-async def adrive(steps: Steps[None], client: httpx.AsyncClient) -> AsyncGenerator[Page]:
-    """The pages, taken on this event loop; cancelling the task stops them."""
+async def adrive(steps: Steps[T], client: httpx.AsyncClient) -> T:
+    """What `steps` bring, taken on this event loop; cancelling the task stops them."""
+    reply: Reply = None
     try:
-        step = next(steps, None)
-        while step is not None:
-            reply: Reply = None
+        while True:
+            step = _advance(steps, reply)
             match step:
-                case Page():
-                    yield step
+                case _Finished(value):
+                    return value
                 case Sleep(seconds):
                     await asyncio.sleep(seconds)
+                    reply = None
                 case Send():
                     reply = await _asend(step, client)
                 case _:
                     assert_never(step)
-            step = _advance(steps, reply)
     finally:
         steps.close()
 
@@ -133,9 +133,16 @@ def _as_reply(error: Exception) -> Reply:
     return error
 
 
-def _advance(steps: Steps[None], reply: Reply) -> Send | Sleep | Page | None:
-    """Hand the reply back; the next step, or None when the engine has finished."""
+@dataclass(frozen=True)
+class _Finished(Generic[T]):
+    """The steps are all taken, and this is what they bring."""
+
+    value: T
+
+
+def _advance(steps: Steps[T], reply: Reply) -> Send | Sleep | _Finished[T]:
+    """Hand the reply back; the next step, or what the steps bring."""
     try:
         return steps.throw(reply) if isinstance(reply, Exception) else steps.send(reply)
-    except StopIteration:
-        return None
+    except StopIteration as finished:
+        return _Finished(finished.value)

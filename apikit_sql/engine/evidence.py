@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from apikit_sql.connector.manifest import PaginationConfig
-from apikit_sql.engine.pagination import PageRequest, next_link
+from apikit_sql.engine.pagination import PageRequest, link_target
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ApikitWarning, PaginationError
 from apikit_sql.records import Envelope
@@ -64,26 +64,32 @@ class Evidence(NamedTuple):
     reason: str
 
 
-def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest) -> Evidence:
+def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest, *, is_last: bool = False) -> Evidence:
     """The strategy that `page`, the first, gives evidence of; `none` where it gives none.
 
     Raises PaginationError where the page says that there is more and nothing tells how to get it; warns where there
-    is no evidence but the number of records looks like a page's.
+    is no evidence but the number of records looks like a page's. Neither where it `is_last`, as its reader wants it.
     """
     envelope = page.envelope
     for evidence in (_by_link(page), _by_next_url(envelope), _by_cursor(envelope), _by_numbers(page, request)):
         if evidence is not None:
             strategy, fields, reason = evidence
             return Evidence(settings.model_copy(update={"strategy": strategy, **fields}), reason)
-    refuse_unfollowed(settings, page, request)
-    if len(envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
+    if not is_last:
+        refuse_unfollowed(settings, page, request)
+        _warn_of_silence(page)
+    return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
+
+
+def _warn_of_silence(page: Page) -> None:
+    """Warn where nothing speaks of further pages but the number of records."""
+    if len(page.envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
         warnings.warn(
-            f"{page.url} gave exactly {len(envelope.records)} records and no sign of further pages. "
+            f"{page.url} gave exactly {len(page.envelope.records)} records and no sign of further pages. "
             "If there are more, say pagination := {strategy: ...}; if not, pagination := 'none'.",
             ApikitWarning,
             stacklevel=2,
         )
-    return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
 
 
 def refuse_unfollowed(settings: PaginationConfig, page: Page, request: PageRequest) -> None:
@@ -126,7 +132,7 @@ Found = tuple[str, Mapping[str, object], str]  # a strategy, its fields, and wha
 
 
 def _by_link(page: Page) -> Found | None:
-    return ("link", {}, 'Link header with rel="next"') if next_link(page.headers) else None
+    return ("link", {}, 'Link header with rel="next"') if link_target(page.headers, "next") else None
 
 
 def _by_next_url(envelope: Envelope) -> Found | None:

@@ -1,7 +1,7 @@
-"""The engine: requests in, pages out, as steps that any driver can take.
+"""One request with its retries, and the page that its answer is, as steps that any driver can take.
 
-Auth, retries, limits, redirects and pagination are written here once. `exchange` is one request with its retries;
-`trip` is all the pages of one plan. Neither does I/O, so both are tested with a list of canned responses.
+Auth, retries, limits and redirects are written here once. Nothing here does I/O, so all is tested with a list of canned
+responses.
 """
 
 from __future__ import annotations
@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,14 +18,14 @@ import tenacity
 
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.auth import Credential
-from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_known_end
-from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
+from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
-from apikit_sql.engine.request_log import LOGGER, RequestRecord
+from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_after, retry_delay
+from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
-from apikit_sql.errors import AuthError, DecodeError, PaginationError, RateLimitError, RequestError
+from apikit_sql.errors import AuthError, DecodeError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.records import read_envelope
 from apikit_sql.redaction import redact, redact_url
@@ -42,69 +41,16 @@ _AUTH_REFUSED, _FORBIDDEN = 401, 403
 
 @dataclass(frozen=True)
 class Access:
-    """What a trip needs beside its plan: its credential, the limit it shares, and where requests are recorded."""
+    """What a scan needs beside its plans: its credential, the limit it shares, and where all is recorded."""
 
     credential: Credential
     limiter: RateLimitState
     record: Callable[[RequestRecord], None]
     clock: Callable[[], float] = time.time
+    scan: ScanRecord = field(default_factory=ScanRecord)
 
 
-def trip(plan: RequestPlan, access: Access, first: Page | None = None) -> Steps[None]:
-    """Every page of `plan`, in order, beginning with `first` if it is there already.
-
-    A page is asked for only when the one before it has been taken. Raises an ApikitError that names the API.
-    """
-    request: PageRequest | None = first_request(plan)
-    settings, seen, progress = plan.pagination, set[PageRequest](), Progress()
-    while request is not None:
-        seen.add(request)
-        with _naming(plan, access, request):
-            check_guard(settings, progress)
-        if first is not None and progress.pages == 0:
-            page: Page | None = first
-        else:
-            page = yield from _page(plan, settings, access, request, progress.pages + 1)
-        with _naming(plan, access, request):
-            if is_past_end(settings, page, progress):
-                return
-        assert page is not None  # noqa: S101 - else it is past the end
-        progress = progress.after(request, page)
-        yield page
-        if progress.pages == plan.pages:
-            return
-        with _naming(plan, access, request):
-            if progress.pages == 1:
-                settings = _settled(settings, page, request)
-            following = next_request(settings, page, progress)
-            if following is None and progress.pages == 1:
-                refuse_unfollowed(settings, page, request)
-            request = following
-            if request in seen:
-                message = f"page {page.number} leads back to an earlier page, after {progress.records} records."
-                raise PaginationError(message)
-
-
-@contextmanager
-def _naming(plan: RequestPlan, access: Access, request: PageRequest) -> Iterator[None]:
-    """While inside, a PaginationError gets the API and the path in front."""
-    try:
-        yield
-    except PaginationError as error:
-        message = f"{_where(plan, request)}: {redact(str(error), access.credential.secrets)}"
-        raise PaginationError(message) from None
-
-
-def _settled(settings: PaginationConfig, page: Page, request: PageRequest) -> PaginationConfig:
-    """`settings` with what only the first page tells."""
-    if settings.strategy == "auto":
-        found = find_pagination(settings, page, request)
-        LOGGER.debug("%s pages by %s: %s", page.url, found.pagination.strategy, found.reason)
-        return found.pagination
-    return with_known_end(settings, page)
-
-
-def _page(
+def fetch_page(
     plan: RequestPlan, settings: PaginationConfig, access: Access, request: PageRequest, number: int
 ) -> Steps[Page | None]:
     """The page that `request` brings, or None where its status says that the end is past."""
@@ -120,7 +66,7 @@ def _page(
             raise _refused(plan, access, request, response, " with an error{reason}")
     except DecodeError as error:
         kind = response.headers.get("content-type", "no content type")
-        message = f"{_where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
+        message = f"{where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
         raise DecodeError(message) from None
     url = redact_url(request.full_url, access.credential.secrets)
     return Page(number, url, response.status_code, response.headers, envelope, len(response.content))
@@ -134,6 +80,7 @@ def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[h
         if wait > plan.max_wait:
             raise _out_of_patience(plan, access, request, wait, TOO_MANY)
         if wait > 0:
+            access.scan.wait(wait)
             yield Sleep(wait)
         try:
             response = yield from _signed(plan, access, request, attempts)
@@ -147,7 +94,9 @@ def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[h
             return _answer(plan, access, request, attempts)
         if delay.asked > plan.max_wait:
             raise _out_of_patience(plan, access, request, delay.asked, response.status_code)
-        yield Sleep(min(delay.seconds, max(plan.max_wait, delay.asked)))
+        pause = min(delay.seconds, max(plan.max_wait, delay.asked))
+        access.scan.wait(pause)
+        yield Sleep(pause)
         attempts.prepare_for_next_attempt()
 
 
@@ -182,6 +131,7 @@ def _signed(
 
 def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
     """The answer to one request, recorded."""
+    access.scan.spend()
     started = access.clock()
     record = RequestRecord(
         at=started,
@@ -226,7 +176,7 @@ def _answer(
     if outcome.failed:
         cause = outcome.exception()
         what = redact(str(cause) or type(cause).__name__, secrets)
-        message = f"{_where(plan, request)}: no answer after {tried} attempts: {what}"
+        message = f"{where(plan, request)}: no answer after {tried} attempts: {what}"
         raise RequestError(message, url=redact_url(request.full_url, secrets))
     response: httpx.Response = outcome.result()
     if response.is_success:
@@ -239,7 +189,7 @@ def _refused(
 ) -> RequestError:
     """The error for an answer that is not a page of records; `how` has a place for the API's own `{reason}`."""
     secrets, status = access.credential.secrets, response.status_code
-    message = f"{_where(plan, request)} answered {status}{how.format(reason=redact(reason_of(response), secrets))}"
+    message = f"{where(plan, request)} answered {status}{how.format(reason=redact(reason_of(response), secrets))}"
     url = redact_url(request.full_url, secrets)
     if status == _AUTH_REFUSED:
         return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
@@ -255,14 +205,14 @@ def _out_of_patience(
     plan: RequestPlan, access: Access, request: PageRequest, wait: float, status: int
 ) -> RateLimitError:
     message = (
-        f"{_where(plan, request)}: the API asks to wait {wait:.0f} s, longer than max_wait = {plan.max_wait:g} s. "
-        "Try again later, or install with a larger max_wait."
+        f"{where(plan, request)}: the API asks to wait {wait:.0f} s, longer than max_wait = {plan.max_wait:g} s. "
+        "Try again later, or say a larger max_wait."
     )
     url = redact_url(request.full_url, access.credential.secrets)
     return RateLimitError(message, status=status, url=url, retry_after=wait)
 
 
-def _where(plan: RequestPlan, request: PageRequest) -> str:
+def where(plan: RequestPlan, request: PageRequest) -> str:
     """The API and the request's path, as an error names them: no query, which may carry secrets."""
     return f"{plan.connector}: {plan.method} {urlsplit(request.url).path}"
 

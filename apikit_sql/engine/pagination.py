@@ -55,7 +55,10 @@ class PageRequest:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a trip has come: pages and records seen, the most of one page, and the newest request with its page."""
+    """How far a trip has come: pages and records seen, the most of one page, and the newest request with its page.
+
+    Records are counted where that tells the end: by page numbers and offsets, and on the first page.
+    """
 
     request: PageRequest = PageRequest("")
     pages: int = 0
@@ -63,9 +66,10 @@ class Progress:
     page: Page | None = None
     fullest: int = 0
 
-    def after(self, request: PageRequest, page: Page) -> Progress:
+    def after(self, settings: PaginationConfig, request: PageRequest, page: Page) -> Progress:
         """The progress once `page` is in."""
-        count = len(page.envelope.records)
+        is_counted = self.pages == 0 or settings.strategy in {"page", "offset"}
+        count = len(page.envelope.records) if is_counted else 0
         return Progress(request, self.pages + 1, self.records + count, page, max(self.fullest, count))
 
 
@@ -93,9 +97,9 @@ def next_request(settings: PaginationConfig, page: Page, progress: Progress) -> 
         case "none" | "auto":
             return None
         case "link":
-            return _follow(progress.request, next_link(page.headers))
+            return follow(progress.request, link_target(page.headers, "next"))
         case "next_url":
-            return _follow(progress.request, _next_url(settings, page))
+            return follow(progress.request, _next_url(settings, page))
         case "cursor":
             return _next_cursor(settings, page, progress.request)
         case "offset":
@@ -128,7 +132,7 @@ def is_past_end(settings: PaginationConfig, page: Page | None, progress: Progres
     if newest is None or settings.strategy not in {"page", "offset"}:
         return False
     if page is not None:
-        records, total = page.envelope.records, _total(settings, page)
+        records, total = page.envelope.records, total_of(settings, page)
         if not records or records != newest.envelope.records:
             return False
         are_known = progress.pages > 1 and page.envelope.has_distinct("id")
@@ -141,24 +145,24 @@ def is_past_end(settings: PaginationConfig, page: Page | None, progress: Progres
                 f"its last page for any beyond it. If that was all, say pages := {newest.number}."
             )
             raise PaginationError(message)
-    if _began_at_start(settings, progress):
+    if began_at_start(settings, progress):
         _refuse_short(settings, newest, progress.records)
     return True
 
 
-def _began_at_start(settings: PaginationConfig, progress: Progress) -> bool:
+def began_at_start(settings: PaginationConfig, progress: Progress) -> bool:
     """Whether the trip has seen every record up to its newest page: a caller may begin in the middle."""
     if settings.strategy == "page" and settings.page_param:
-        number = _sent_number(settings, progress.request, settings.page_param, settings.start_page)
+        number = sent_number(settings, progress.request, settings.page_param, settings.start_page)
         return number - settings.start_page + 1 == progress.pages
     newest = len(progress.page.envelope.records) if progress.page else 0
-    offset = _sent_number(settings, progress.request, settings.offset_param or "", 0)
+    offset = sent_number(settings, progress.request, settings.offset_param or "", 0)
     return offset + newest == progress.records
 
 
 def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
     """Raise PaginationError where `page` tells of more than the `records` that came before the end."""
-    total = _total(settings, page)
+    total = total_of(settings, page)
     if total is not None and total > records:
         message = f"the API says there are {total} records, but its pages end after {records}."
         raise PaginationError(message)
@@ -167,24 +171,24 @@ def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
         raise PaginationError(message)
 
 
-def next_link(headers: httpx.Headers) -> str | None:
-    """The target of `rel="next"` in the Link header (RFC 8288, section 3), None where there is none.
+def link_target(headers: httpx.Headers, relation: str) -> str | None:
+    """The target of this relation in the Link header (RFC 8288, section 3), None where there is none.
 
     Targets may hold commas and semicolons, a relation type may stand among several, and only the first rel counts.
     """
     text, at = headers.get("link", ""), 0
     while target := _TARGET.search(text, at):
-        at, relation = target.end(), None
+        at, found = target.end(), None
         while parameter := _PARAMETER.match(text, at):
             at = parameter.end()
-            if parameter[1].lower() == "rel" and relation is None:
-                relation = parameter[2] or parameter[3] or ""
-        if "next" in (relation or "").lower().split():
+            if parameter[1].lower() == "rel" and found is None:
+                found = parameter[2] or parameter[3] or ""
+        if relation in (found or "").lower().split():
             return target[1].strip()
     return None
 
 
-def _follow(request: PageRequest, link: str | None) -> PageRequest | None:
+def follow(request: PageRequest, link: str | None) -> PageRequest | None:
     """The request that `link`, perhaps relative, leads to. Raises PaginationError where it is no URL."""
     if not link:
         return None
@@ -246,9 +250,9 @@ def _text(value: object) -> str:
 
 def _next_offset(settings: PaginationConfig, page: Page, progress: Progress) -> PageRequest | None:
     assert settings.offset_param is not None  # noqa: S101 - the model refuses it
-    offset = _sent_number(settings, progress.request, settings.offset_param, 0)
+    offset = sent_number(settings, progress.request, settings.offset_param, 0)
     beyond = offset + len(page.envelope.records)
-    total = _total(settings, page)
+    total = total_of(settings, page)
     if total is not None and beyond >= total:
         return None
     if not page.envelope.records:
@@ -259,12 +263,12 @@ def _next_offset(settings: PaginationConfig, page: Page, progress: Progress) -> 
 
 def _next_number(settings: PaginationConfig, page: Page, progress: Progress) -> PageRequest | None:
     assert settings.page_param is not None  # noqa: S101 - the model refuses it
-    number = _sent_number(settings, progress.request, settings.page_param, settings.start_page)
+    number = sent_number(settings, progress.request, settings.page_param, settings.start_page)
     last = page.envelope.at(settings.total_pages_path) if settings.total_pages_path else None
     if isinstance(last, int) and number - settings.start_page + 1 >= last:
         return None
-    is_whole = _began_at_start(settings, progress)
-    total = _total(settings, page) if is_whole else None
+    is_whole = began_at_start(settings, progress)
+    total = total_of(settings, page) if is_whole else None
     if total is not None and progress.records >= total:
         return None
     if not page.envelope.records:
@@ -274,7 +278,7 @@ def _next_number(settings: PaginationConfig, page: Page, progress: Progress) -> 
     return progress.request.with_values(settings, {settings.page_param: number + 1})
 
 
-def _total(settings: PaginationConfig, page: Page) -> int | None:
+def total_of(settings: PaginationConfig, page: Page) -> int | None:
     """How many records there are in all, where the API says so."""
     found = page.headers.get(settings.total_header) if settings.total_header else None
     if settings.total_path:
@@ -286,7 +290,8 @@ def _total(settings: PaginationConfig, page: Page) -> int | None:
     return int(found)
 
 
-def _sent_number(settings: PaginationConfig, request: PageRequest, param: str, default: int) -> int:
+def sent_number(settings: PaginationConfig, request: PageRequest, param: str, default: int) -> int:
+    """The number that `request` has under `param`, else `default`. Raises PaginationError where it is none."""
     sent = request.value(settings, param)
     if sent is None:
         return default

@@ -7,12 +7,16 @@ import functools
 import os
 import threading
 import time
+import warnings
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
 from threading import Event
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import httpx
 
@@ -21,15 +25,17 @@ from apikit_sql.connector.manifest import Connector
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
 from apikit_sql.engine.auth import authenticator
-from apikit_sql.engine.drivers import drive
-from apikit_sql.engine.exchange import Access, trip
+from apikit_sql.engine.exchange import Access
+from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.steps import Page
-from apikit_sql.engine.window import read_ahead
-from apikit_sql.errors import ApikitError
+from apikit_sql.engine.trip import trip
+from apikit_sql.engine.window import Pages
+from apikit_sql.errors import ApikitError, ApikitWarning
 from apikit_sql.origin import origin_of
-from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact
 
 if TYPE_CHECKING:
@@ -42,6 +48,40 @@ _EXIT_WAIT = 3.0  # seconds
 _UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
 _EMBEDDED = "http://127.0.0.1"  # the base URL of the demo manifest, which names no port
 _LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
+
+
+@dataclass(frozen=True)
+class ScanPages:
+    """What one scan reads, and the record of it. Leaving it stops the requests, and warns of what was passed over."""
+
+    pages: Pages
+    record: ScanRecord
+
+    def __enter__(self) -> Self:
+        """The scan, whose pages may be read."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
+        """The scan is over: at its end, closed by its reader, or failed."""
+        self.pages.close()
+        self.record.end("done" if kind is None else "closed" if issubclass(kind, GeneratorExit) else "failed")
+        if self.record.state != "failed":  # else a warning made an error would hide the failure
+            for text in self.record.warnings():
+                warnings.warn(text, ApikitWarning, stacklevel=2)
+
+
+@dataclass(frozen=True)
+class _Sample:
+    """The first pages of a plan, up to `most`, as a bind has fetched them."""
+
+    at: float
+    most: int
+    pages: tuple[Page, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return sum(page.size for page in self.pages)
 
 
 class Session:
@@ -61,13 +101,15 @@ class Session:
         self.connectors = ConnectorRegistry() if connectors is None else connectors
         self.requests: deque[RequestRecord] = deque(maxlen=_RING)
         self.errors: deque[ApikitError] = deque(maxlen=_RING)
+        self.scans: deque[ScanRecord] = deque(maxlen=_RING)
+        self.failures: deque[FailedTrip] = deque(maxlen=_RING)
         self._inferred: OrderedDict[ScanPlan, tuple[Column, ...]] = OrderedDict()
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
         self._clients: dict[bool, httpx.Client] = {}
         self._limiters: dict[object, RateLimitState] = {}
-        self._samples: OrderedDict[RequestPlan, tuple[float, Page]] = OrderedDict()
+        self._samples: OrderedDict[RequestPlan, _Sample] = OrderedDict()
         self._secrets: set[str] = set()
         self._running: dict[object, Event] = {}
         self._demo: DemoServer | None = None
@@ -88,21 +130,37 @@ class Session:
                 spare.close()
         return connector.model_copy(update={"base_url": self._demo.base_url})
 
-    def pages(self, plan: RequestPlan, cancelled: Event, first: Page | None = None) -> Generator[Page]:
-        """The pages of `plan`, beginning with `first` if it is there already. Closing them stops the requests."""
-        return read_ahead(drive(trip(plan, self._access(plan), first), self._client(plan), cancelled), cancelled)
+    def pages(self, plan: ScanPlan, trips: Sequence[Trip], cancelled: Event, *, first_ahead: int = 2) -> ScanPages:
+        """The pages of `trips`, in order, and the record of their scan. Leaving it stops the requests.
 
-    def sample(self, plan: RequestPlan, cancelled: Event) -> Page:
-        """The first page of `plan`, kept for the scan that follows."""
+        The reader asks for page `first_ahead` only where it wants more than it has.
+        """
+        scan = ScanRecord(plan, trips=len(trips), at=self._clock())
+        self.scans.append(scan)
+        fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock)
+        samples = [self._take_sample(each.request) for each in trips]
+        access = self._access(plan.request, scan)
+        pages = Pages(
+            [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)],
+            self._client(plan.request),
+            cancelled,
+            concurrency=plan.concurrency,
+            first_ahead=first_ahead,
+            on_failure=fan_out.failed,
+        )
+        return ScanPages(pages, scan)
+
+    def sample(self, plan: RequestPlan, most: int, cancelled: Event) -> tuple[Page, ...]:
+        """Up to `most` pages from the first of `plan` on, kept for the scan that follows."""
         with self._lock:
             kept = self._samples.get(plan)
-        if kept is not None and self._clock() - kept[0] < _SAMPLE_LIFETIME:
-            return kept[1]
-        pages = self.pages(plan, cancelled)
-        with self.running(cancelled), closing(pages):
-            page = next(pages)
-        self._keep(plan, page)
-        return page
+        if kept is not None and kept.most >= most and self._clock() - kept.at < _SAMPLE_LIFETIME:
+            return kept.pages[:most]
+        begin = partial(trip, plan, self._access(plan, ScanRecord()))
+        with self.running(cancelled), Pages([begin], self._client(plan), cancelled) as pages:
+            found = tuple(page for _, page in islice(pages, most))
+        self._keep(plan, _Sample(self._clock(), most, found))
+        return found
 
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
         """The columns that were inferred for `plan`, None where none were yet."""
@@ -114,12 +172,6 @@ class Session:
             self._inferred[plan] = columns
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
-
-    def take_sample(self, plan: RequestPlan) -> Page | None:
-        """The page that a bind of `plan` has fetched, once: a later scan reads the API afresh."""
-        with self._lock:
-            at, page = self._samples.pop(plan, (0.0, None))
-        return page if self._clock() - at < _SAMPLE_LIFETIME else None
 
     @contextmanager
     def running(self, cancelled: Event) -> Iterator[None]:
@@ -182,23 +234,30 @@ class Session:
                 made.close()
         return client
 
-    def _access(self, plan: RequestPlan) -> Access:
+    def _take_sample(self, plan: RequestPlan) -> tuple[Page, ...]:
+        """The pages that a bind of `plan` has fetched, once: a later scan reads the API afresh."""
+        with self._lock:
+            kept = self._samples.pop(plan, None)
+        return kept.pages if kept is not None and self._clock() - kept.at < _SAMPLE_LIFETIME else ()
+
+    def _access(self, plan: RequestPlan, scan: ScanRecord) -> Access:
         credential = authenticator(plan.connector, plan.auth)
         self._secrets.update(credential.secrets)
         key = (plan.connector, origin_of(plan.base_url), plan.auth)
         with self._lock:
             limiter = self._limiters.setdefault(key, RateLimitState(plan.rate_limit, self._clock))
-        return Access(credential, limiter, self._record, self._clock)
+        return Access(credential, limiter, partial(self._record, scan), self._clock, scan)
 
-    def _record(self, record: RequestRecord) -> None:
+    def _record(self, scan: ScanRecord, record: RequestRecord) -> None:
+        scan.count(record)
         self.requests.append(record)
         request_log.log(record)
 
-    def _keep(self, plan: RequestPlan, page: Page) -> None:
+    def _keep(self, plan: RequestPlan, sample: _Sample) -> None:
         with self._lock:
-            self._samples[plan] = (self._clock(), page)
+            self._samples[plan] = sample
             self._samples.move_to_end(plan)
-            while len(self._samples) > 1 and sum(kept.size for _, kept in self._samples.values()) > _SAMPLES_SIZE:
+            while len(self._samples) > 1 and sum(kept.size for kept in self._samples.values()) > _SAMPLES_SIZE:
                 self._samples.popitem(last=False)
 
 

@@ -1,4 +1,4 @@
-"""The three things an engine may ask of its driver. Nothing here does I/O, or knows of threads or loops."""
+"""The two things an engine may ask of its driver, and what it brings. Nothing here does I/O, or knows of threads."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Sleep:
 
 @dataclass(frozen=True)
 class Page:
-    """One response with its records still raw. The driver hands it to whoever is reading; it answers None."""
+    """One response with its records still raw."""
 
     number: int  # from 1, within its trip
     url: str  # redacted
@@ -39,4 +39,4 @@ class Page:
 
 
 T = TypeVar("T")
-Steps = Generator[Send | Sleep | Page, httpx.Response | None, T]
+Steps = Generator[Send | Sleep, httpx.Response | None, T]

@@ -1,76 +1,254 @@
-"""Pages fetched ahead of their reader, in order, on a thread that never outlives the process."""
+"""Pages of one trip or many, fetched ahead of their reader by several threads, and handed on in order.
+
+What to fetch is decided here, on the reader's thread; workers only fetch. The window opens slowly, so that a reader who
+wants few rows causes few requests, and closes again when that many pages wait for the reader.
+"""
 
 from __future__ import annotations
 
-import queue
-import threading
-from collections.abc import Generator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from threading import Event
+from typing import Self
 
+import httpx
+
+from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.steps import Page
+from apikit_sql.engine.trip import Trip, Wanted
+from apikit_sql.engine.workers import Outcome, Task, Workers
 from apikit_sql.errors import ScanInterrupted
 
 #: How often a waiting reader looks whether it was cancelled, in seconds.
 LOOK_EVERY = 0.05
-#: The first page whose successor is asked for before the reader wants it. A reader that stops earlier, as LIMIT does
-#: after one batch or two, has caused no request that it did not need.
-FIRST_AHEAD = 3
+#: How many pages a reader has taken before more are fetched while it works on the newest.
+_KEPT_BUSY_FROM = 3
+
+#: Called with a trip's number, its error and how many of its pages were read; raises unless the others shall go on.
+OnFailure = Callable[[int, Exception, int], None]
 
 
-def read_ahead(pages: Generator[Page], cancelled: Event) -> Generator[Page]:
-    """The same pages, each fetched on a worker thread; from the third on, one ahead of the reader.
+class Pages(Iterator[tuple[int, Page]]):
+    """The pages of several trips with the number of their trip, from 0; trips in order, pages in order within.
 
-    The reader's wait ends when `cancelled` is set, with ScanInterrupted, even while a request is under way. Closing
-    this iterator closes `pages`. The worker is a daemon: a thread pool's would be joined at exit, for as long as its
-    request takes.
+    At most `concurrency` pages are under way, and twice as many with those that wait for the reader. They begin with
+    page `first_ahead`, the first one that a reader asks for only where it wants more than it has. The reader's own wait
+    ends when `cancelled` is set, with ScanInterrupted, even while requests are under way; closing, or the end, lets the
+    workers go.
     """
-    wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
-    ready: queue.SimpleQueue[Page | BaseException | None] = queue.SimpleQueue()
-    worker = threading.Thread(target=_work, args=(pages, wanted, ready), name="apikit-pages", daemon=True)
-    asked = taken = 0
-    try:
-        worker.start()
-        while True:
-            taken += 1
-            if asked < taken:
-                asked += 1
-                wanted.put(True)  # noqa: FBT003 - a ticket for one page
-            page = _await(ready, cancelled)
-            if page is None:
-                return
-            if taken >= FIRST_AHEAD:
-                asked += 1
-                wanted.put(True)  # noqa: FBT003 - a ticket for one page
-            yield page
-    finally:
-        wanted.put(False)  # noqa: FBT003 - a ticket for one page
 
+    def __init__(  # noqa: PLR0913 - what to read, and three settings by name
+        self,
+        trips: Sequence[Callable[[], Trip]],
+        client: httpx.Client,
+        cancelled: Event,
+        *,
+        concurrency: int = 1,
+        first_ahead: int = 2,
+        on_failure: OnFailure | None = None,
+    ) -> None:
+        """Pages of which none has been asked for yet."""
+        self._trips = trips
+        self._cancelled = cancelled
+        self._concurrency = concurrency
+        self._first_ahead = first_ahead
+        self._on_failure = on_failure
+        self._workers = Workers(client)
+        self._begun: deque[_Reading] = deque()  # the trips under way, the one that is read first
+        self._current = 0  # its number
+        self._taken = 0  # pages
 
-def _await(ready: queue.SimpleQueue[Page | BaseException | None], cancelled: Event) -> Page | None:
-    while True:
-        if cancelled.is_set():
-            message = "the scan was interrupted"
-            raise ScanInterrupted(message)
+    def __enter__(self) -> Self:
+        """The pages themselves."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close them."""
+        self.close()
+
+    def __next__(self) -> tuple[int, Page]:
+        """The next page and its trip's number. Raises what its trip raises, unless `on_failure` passes over it."""
         try:
-            page = ready.get(timeout=LOOK_EVERY)
-        except queue.Empty:
-            continue
-        if isinstance(page, BaseException):
-            raise page
-        return page
+            return self._next()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Ask for nothing more. Requests under way end by themselves, and their workers with them."""
+        self._workers.stop()
+        self._begun.clear()
+        self._current = len(self._trips)
+
+    def is_ready(self) -> bool:
+        """Whether the next page is there already."""
+        self._workers.collect()
+        for reading in self._begun:
+            reading.accept()
+            if reading.accepted:
+                return True
+            if not reading.is_at_end:
+                return False
+        return False
+
+    def _next(self) -> tuple[int, Page]:
+        while self._current < len(self._trips):
+            try:
+                page = self._page_of(self._reading(0))
+            except ScanInterrupted:
+                raise
+            except Exception as error:
+                if self._on_failure is None:
+                    raise
+                self._on_failure(self._current, error, self._begun[0].taken)
+                page = None
+            if page is not None:
+                self._taken += 1
+                self._begun[0].taken += 1
+                if self._taken >= _KEPT_BUSY_FROM:
+                    self._fill()
+                return self._current, page
+            self._begun.popleft()
+            self._current += 1
+        raise StopIteration
+
+    def _page_of(self, reading: _Reading) -> Page | None:
+        """The next page of the trip that is read, None at its end."""
+        while True:
+            if self._cancelled.is_set():
+                message = "the scan was interrupted"
+                raise ScanInterrupted(message)
+            self._workers.collect()
+            reading.accept()
+            if reading.accepted:
+                return reading.accepted.popleft()
+            if reading.error is not None:
+                raise reading.error
+            if reading.is_at_end:
+                return None
+            reading.ask_for_next(self._workers)
+            self._fill()
+            self._workers.wait(LOOK_EVERY)
+
+    def _fill(self) -> None:
+        """Ask for pages in the reader's order until the window is full."""
+        most = self._room()
+        waiting_too = 2 * most if most == self._concurrency > 1 else most  # a late page shall not idle the workers
+        outstanding = sum(reading.outstanding for reading in self._begun)
+        room = min(most - self._workers.under_way, waiting_too - outstanding)
+        number = 0
+        while room > 0 and self._current + number < len(self._trips):
+            reading = self._reading(number)
+            reading.accept()
+            room -= reading.ask(self._workers, room)
+            number += 1
+
+    def _room(self) -> int:
+        """How many pages may be under way: 1, then from `first_ahead` on 2, 8, 32 with each page taken."""
+        pages_ahead = self._taken + 2 - self._first_ahead
+        return min(self._concurrency, 1 if pages_ahead < 1 else 2 << min(2 * (pages_ahead - 1), 16))
+
+    def _reading(self, number: int) -> _Reading:
+        """The trip that is `number` after the one that is read."""
+        while len(self._begun) <= number:
+            self._begun.append(_Reading(self._trips[self._current + len(self._begun)]()))
+        return self._begun[number]
 
 
-def _work(
-    pages: Generator[Page], wanted: queue.SimpleQueue[bool], ready: queue.SimpleQueue[Page | BaseException | None]
-) -> None:
-    """Fetch a page for each True; stop at the end, at an error, or at False."""
-    try:
-        while wanted.get():
-            page = next(pages, None)
-            ready.put(page)
-            if page is None:
+@dataclass(eq=False)
+class _Reading:
+    """One trip under way: what it wants, what was asked for, what has come, and what it has accepted of that."""
+
+    trip: Trip
+    wanted: Wanted | None = None
+    expected: Iterator[Wanted] = field(default_factory=lambda: iter(()))
+    asked: dict[PageRequest, Task] = field(default_factory=dict)
+    accepted: deque[Page] = field(default_factory=deque)
+    taken: int = 0  # pages
+    error: Exception | None = None
+
+    def __post_init__(self) -> None:
+        self._advance()
+
+    @property
+    def is_at_end(self) -> bool:
+        """Whether the trip wants no more; pages that it has accepted may still wait."""
+        return self.wanted is None and self.error is None
+
+    @property
+    def outstanding(self) -> int:
+        """How many pages are under way or waiting."""
+        return len(self.asked) + len(self.accepted)
+
+    def accept(self) -> None:
+        """Give the trip each page that it wants next and that has come."""
+        while self.wanted is not None:
+            task = self.asked.get(self.wanted.request)
+            if self.wanted.page is not None:
+                outcome: Outcome = self.wanted.page
+            elif task is not None and task.is_done:
+                del self.asked[self.wanted.request]
+                outcome = task.outcome
+            else:
                 return
-    except BaseException as error:  # noqa: BLE001 - the reader raises it
-        ready.put(error)
-    finally:
-        pages.close()
+            if isinstance(outcome, BaseException):
+                self._stop(outcome)
+            else:
+                self._hand_over(outcome)
+
+    def ask_for_next(self, workers: Workers) -> None:
+        """Ask for the page that the trip wants next, if that was not done yet: its reader cannot go on without."""
+        wanted = self.wanted
+        if wanted is not None and wanted.request not in self.asked:
+            self.asked[wanted.request] = workers.submit(wanted)
+
+    def ask(self, workers: Workers, room: int) -> int:
+        """Ask for up to `room` more pages. How many were asked for."""
+        before = len(self.asked)
+        if self.wanted is not None and self.wanted.page is None:
+            self.ask_for_next(workers)
+            while len(self.asked) - before < room:
+                ahead = next(self.expected, None)
+                if ahead is None:
+                    break
+                if ahead.number > self.wanted.number and ahead.request not in self.asked:
+                    self.asked[ahead.request] = workers.submit(ahead)
+        return len(self.asked) - before
+
+    def _hand_over(self, page: Page | None) -> None:
+        """Send the page in; it is accepted unless it lies past the end."""
+        try:
+            accepted = self.trip.send(page)
+        except StopIteration:
+            self._stop(None)
+        except Exception as error:  # noqa: BLE001 - raised when the reader is there
+            self._stop(error)
+        else:
+            assert isinstance(accepted, Page)  # noqa: S101 - a trip hands on the page it accepts
+            self.accepted.append(accepted)
+            self._advance()
+
+    def _advance(self) -> None:
+        """Hear what the trip wants next. An error waits until its reader has taken the pages before."""
+        try:
+            wanted = next(self.trip)
+        except StopIteration:
+            self._stop(None)
+        except Exception as error:  # noqa: BLE001 - raised when the reader is there
+            self._stop(error)
+        else:
+            assert isinstance(wanted, Wanted)  # noqa: S101 - a page is only handed on when one was sent in
+            self.wanted = wanted
+            if self.asked and wanted.request not in self.asked:  # the API goes another way than it said
+                self.asked.clear()
+                self.expected = iter(())
+            if wanted.number == 2:  # noqa: PLR2004 - the first page has told what follows
+                self.expected = iter(wanted.expected)
+
+    def _stop(self, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, Exception):
+            raise error
+        self.wanted, self.error = None, error
+        self.asked.clear()
+        self.trip.close()

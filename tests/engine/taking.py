@@ -2,9 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from threading import Event
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -15,8 +15,11 @@ from apikit_sql.engine.exchange import Access
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.session import ScanPages, Session
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
-from apikit_sql.plan.request_plan import RequestPlan
+from apikit_sql.engine.trip import Trip, Wanted
+from apikit_sql.plan import request_plan
+from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 from apikit_sql.records import Envelope, read_envelope
 from tests.fakes.api import BASE_URL, FakeApi
 
@@ -51,25 +54,19 @@ class Hand:
         limiter = RateLimitState(plan.rate_limit, self.clock)
         return Access(authenticator(plan.connector, plan.auth), limiter, self.records.append, self.clock)
 
-    def pages(self, steps: Steps[None]) -> list[Page]:
-        return self.take(steps)[0]
+    def pages(self, trip: Trip) -> list[Page]:
+        return list(accepted(trip, lambda wanted: self.value(wanted.fetch())))
 
     def value(self, steps: Steps[T]) -> T:
-        return self.take(steps)[1]
-
-    def take(self, steps: Steps[T]) -> tuple[list[Page], T]:
-        pages: list[Page] = []
         reply: httpx.Response | None = None
         trouble: Exception | None = None
         while True:
             try:
                 step = steps.throw(trouble) if trouble else steps.send(reply)
             except StopIteration as done:
-                return pages, done.value
+                return done.value  # type: ignore[no-any-return]
             reply = trouble = None
             match step:
-                case Page():
-                    pages.append(step)
                 case Sleep(seconds):
                     self.slept.append(seconds)
                     self.clock.now += seconds
@@ -84,20 +81,33 @@ class Hand:
                         trouble = error
 
 
-def take_sync(steps: Steps[None], api: FakeApi) -> list[Page]:
+def accepted(trip: Trip, fetch: Callable[[Wanted], Page | None]) -> Iterator[Page]:
+    """The pages of a trip, each fetched when it is wanted and no page ahead of its reader."""
+    for wanted in trip:
+        assert isinstance(wanted, Wanted)
+        try:
+            page = trip.send(wanted.page or fetch(wanted))
+        except StopIteration:
+            return
+        assert isinstance(page, Page)
+        yield page
+
+
+def take_sync(trip: Trip, api: FakeApi) -> list[Page]:
     with httpx.Client(transport=api.transport()) as client:
-        return list(drive(steps, client, Event()))
+        return list(accepted(trip, lambda wanted: drive(wanted.fetch(), client, Event())))
 
 
-def take_async(steps: Steps[None], api: FakeApi) -> list[Page]:
-    async def taken() -> list[Page]:
-        async with httpx.AsyncClient(transport=api.transport()) as client:
-            return [page async for page in adrive(steps, client)]
+def take_async(trip: Trip, api: FakeApi) -> list[Page]:
+    with asyncio.Runner() as loop:
+        client = httpx.AsyncClient(transport=api.transport())
+        try:
+            return list(accepted(trip, lambda wanted: loop.run(adrive(wanted.fetch(), client))))
+        finally:
+            loop.run(client.aclose())
 
-    return asyncio.run(taken())
 
-
-Take = Callable[[Steps[None], FakeApi], list[Page]]
+Take = Callable[[Trip, FakeApi], list[Page]]
 BOTH: Sequence[Take] = (take_sync, take_async)
 
 
@@ -114,6 +124,18 @@ def plan_of(
     plan = RequestPlan("api", BASE_URL, path, params=tuple(params), pagination=pagination, retry=retry)
     changed = others if auth is None else {"auth": auth, **others}
     return RequestPlan(**{**vars(plan), **changed})
+
+
+def scan_of(session: Session, *requests: RequestPlan, cancelled: Event | None = None, **scan: Any) -> ScanPages:
+    """The scan of these trips, not yet begun; `scan` are fields of its plan."""
+    trips = [request_plan.Trip(each) for each in requests]
+    return session.pages(ScanPlan(requests[0], **scan), trips, cancelled or Event())
+
+
+def read(session: Session, *requests: RequestPlan, **scan: Any) -> list[Page]:
+    """Every page of these trips, through a whole session."""
+    with scan_of(session, *requests, **scan) as begun:
+        return [page for _, page in begun.pages]
 
 
 def ids(pages: Iterable[Page]) -> list[int]:

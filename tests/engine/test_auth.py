@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from apikit_sql.connector.manifest import AuthConfig
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
-from apikit_sql.engine.exchange import trip
+from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ConfigError
 from apikit_sql.origin import origin_of
 from tests.engine.taking import BOTH, Hand, Take, plan_of

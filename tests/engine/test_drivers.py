@@ -6,7 +6,6 @@ import threading
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import closing
 from threading import Event
 
 import httpx
@@ -15,10 +14,10 @@ import pytest
 from apikit_sql.connector.manifest import PaginationConfig, RetryConfig
 from apikit_sql.engine import drivers
 from apikit_sql.engine.drivers import adrive, drive
-from apikit_sql.engine.exchange import trip
-from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.engine.steps import Page, Send, Sleep, Steps, T
+from apikit_sql.engine.trip import trip
 from apikit_sql.errors import DecodeError, RequestError, ScanInterrupted
-from tests.engine.taking import BOTH, Hand, Take, ids, page_of, plan_of, take_async, take_sync
+from tests.engine.taking import BOTH, Hand, Take, ids, plan_of, take_async, take_sync
 from tests.fakes.api import BASE_URL, FakeApi, Table
 
 LINKED = PaginationConfig(strategy="link")
@@ -61,17 +60,18 @@ def fetch(take: Take, api: FakeApi, **plan: object) -> list[Page]:
 
 
 class Watched:
-    """Steps that note what they are answered and whether they were closed."""
+    """Steps that note what they are answered and whether they were closed, and bring 7."""
 
-    def __init__(self, *steps: Send | Sleep | Page) -> None:
+    def __init__(self, *steps: Send | Sleep) -> None:
         self.steps = steps
         self.answers: list[object] = []
         self.is_closed = False
 
-    def __call__(self) -> Steps[None]:
+    def __call__(self) -> Steps[int]:
         try:
             for step in self.steps:
                 self.answers.append((yield step))
+            return 7
         finally:
             self.is_closed = True
 
@@ -80,29 +80,45 @@ def send(path: str = "/items") -> Send:
     return Send(httpx.Request("GET", BASE_URL + path), 30)
 
 
-def numbered_page(number: int) -> Page:
-    return page_of([{"id": number}])
+def drive_sync(steps: Steps[T], api: FakeApi) -> T:
+    with httpx.Client(transport=api.transport()) as client:
+        return drive(steps, client, Event())
 
 
-@pytest.mark.parametrize("take", BOTH)
-def test_each_step_gets_its_answer(take: Take) -> None:
+def drive_async(steps: Steps[T], api: FakeApi) -> T:
+    async def driven() -> T:
+        async with httpx.AsyncClient(transport=api.transport()) as client:
+            return await adrive(steps, client)
+
+    return asyncio.run(driven())
+
+
+Drive = Callable[[Steps[int], FakeApi], int]
+BOTH_DRIVERS: list[Drive] = [drive_sync, drive_async]
+
+
+@pytest.mark.parametrize("take", BOTH_DRIVERS)
+def test_each_step_gets_its_answer(take: Drive) -> None:
     api = FakeApi({"/items": httpx.Response(200, content=b"hello", headers={"x-a": "b"})})
-    watched = Watched(Sleep(0), send(), numbered_page(7))
+    watched = Watched(Sleep(0), send())
 
-    pages = take(watched(), api)
+    brought = take(watched(), api)
 
-    waited, response, taken = watched.answers
-    assert (waited, taken) == (None, None)
+    waited, response = watched.answers
+    assert waited is None
     assert isinstance(response, httpx.Response)
     assert (response.status_code, response.content, response.headers["x-a"]) == (200, b"hello", "b")
     assert response.request.url == f"{BASE_URL}/items"
-    assert ids(pages) == [7]
+    assert brought == 7
     assert watched.is_closed
 
 
-@pytest.mark.parametrize("take", BOTH)
-def test_steps_that_end_at_once_give_no_page(take: Take) -> None:
-    assert take(Watched()(), FakeApi()) == []
+@pytest.mark.parametrize("take", BOTH_DRIVERS)
+def test_steps_that_end_at_once_bring_their_value(take: Drive) -> None:
+    api = FakeApi()
+
+    assert take(Watched()(), api) == 7
+    assert api.seen == []
 
 
 @pytest.mark.parametrize("take", BOTH)
@@ -132,6 +148,14 @@ def test_a_body_that_cannot_be_decompressed_is_a_decode_error(take: Take) -> Non
         fetch(take, streaming(stream, content_encoding="gzip"))
 
     assert stream.is_closed
+
+
+@pytest.mark.parametrize("take", BOTH)
+def test_a_redirect_to_what_is_no_name_of_a_host_is_a_decode_error(take: Take) -> None:
+    api = FakeApi({"/items": httpx.Response(302, headers={"location": "https://xn--/"})})
+
+    with pytest.raises(DecodeError, match="a header that is neither text nor a URL"):
+        fetch(take, api)
 
 
 @pytest.mark.parametrize("take", BOTH)
@@ -212,38 +236,23 @@ def test_every_phase_of_a_request_has_its_timeout(take: Take) -> None:
 # --- closing
 
 
-def test_closing_the_pages_closes_the_steps() -> None:
-    watched = Watched(numbered_page(1), send(), numbered_page(2))
-    api = FakeApi()
+@pytest.mark.parametrize("take", BOTH_DRIVERS)
+def test_an_error_that_no_engine_knows_closes_the_steps(take: Drive) -> None:
+    watched, api = Watched(send(), send()), FakeApi()
+    api.trouble.append(ZeroDivisionError("of the transport"))
 
-    with httpx.Client(transport=api.transport()) as client, closing(drive(watched(), client, Event())) as pages:
-        next(pages)
-
-    assert watched.is_closed
-    assert api.seen == []
-
-
-def test_closing_the_pages_of_a_loop_closes_the_steps() -> None:
-    watched = Watched(numbered_page(1), send(), numbered_page(2))
-    api = FakeApi()
-
-    async def one() -> None:
-        async with httpx.AsyncClient(transport=api.transport()) as client:
-            pages = adrive(watched(), client)
-            await anext(pages)
-            await pages.aclose()
-
-    asyncio.run(one())
+    with pytest.raises(ZeroDivisionError):
+        take(watched(), api)
 
     assert watched.is_closed
-    assert api.seen == []
+    assert len(api.seen) == 1
 
 
-@pytest.mark.parametrize("take", BOTH)
-def test_an_error_of_the_engine_closes_the_steps(take: Take) -> None:
+@pytest.mark.parametrize("take", BOTH_DRIVERS)
+def test_an_error_of_the_engine_closes_the_steps(take: Drive) -> None:
     closed: list[bool] = []
 
-    def failing() -> Steps[None]:
+    def failing() -> Steps[int]:
         try:
             yield Sleep(0)
             message = "boom"
@@ -268,7 +277,7 @@ def test_a_cancel_ends_a_long_sleep() -> None:
 
     timer.start()
     with httpx.Client(transport=api.transport()) as client, pytest.raises(ScanInterrupted):
-        list(drive(watched(), client, cancelled))
+        drive(watched(), client, cancelled)
     timer.join()
 
     assert time.monotonic() - started < 5
@@ -286,24 +295,25 @@ def test_a_cancel_between_steps_ends_them_before_the_next_request() -> None:
     api, watched = FakeApi({"/items": answer}), Watched(send(), send())
 
     with httpx.Client(transport=api.transport()) as client, pytest.raises(ScanInterrupted, match="interrupted"):
-        list(drive(watched(), client, cancelled))
+        drive(watched(), client, cancelled)
 
     assert len(api.seen) == 1
     assert watched.is_closed
 
 
-def test_a_cancel_while_the_reader_holds_a_page_ends_the_next() -> None:
-    cancelled, watched = Event(), Watched(numbered_page(1), send())
-    api = FakeApi()
+def test_a_cancel_during_the_last_request_brings_nothing() -> None:
+    cancelled = Event()
 
-    with httpx.Client(transport=api.transport()) as client:
-        pages = drive(watched(), client, cancelled)
-        next(pages)
+    def answer(_: httpx.Request) -> httpx.Response:
         cancelled.set()
-        with pytest.raises(ScanInterrupted):
-            next(pages)
+        return httpx.Response(200)
 
-    assert api.seen == []
+    api, watched = FakeApi({"/items": answer}), Watched(send())
+
+    with httpx.Client(transport=api.transport()) as client, pytest.raises(ScanInterrupted):
+        drive(watched(), client, cancelled)
+
+    assert watched.is_closed
 
 
 def test_a_scan_that_is_cancelled_before_it_begins_sends_nothing() -> None:
@@ -312,7 +322,7 @@ def test_a_scan_that_is_cancelled_before_it_begins_sends_nothing() -> None:
     api = FakeApi()
 
     with httpx.Client(transport=api.transport()) as client, pytest.raises(ScanInterrupted):
-        list(drive(Watched(send())(), client, cancelled))
+        drive(Watched(send())(), client, cancelled)
 
     assert api.seen == []
 
@@ -325,8 +335,7 @@ def test_cancelling_the_task_ends_a_long_sleep_and_closes_the_steps() -> None:
         await task
         async with httpx.AsyncClient(transport=api.transport()) as client:
             async with asyncio.timeout(0.02):
-                async for _ in adrive(watched(), client):
-                    pass
+                await adrive(watched(), client)
 
     with pytest.raises(TimeoutError):
         asyncio.run(cancelled())

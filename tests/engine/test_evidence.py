@@ -8,7 +8,7 @@ import pytest
 
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.evidence import Evidence, find_pagination, with_known_end
-from apikit_sql.engine.exchange import trip
+from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitWarning, PaginationError
 from tests.engine.taking import Hand, asked, ids, numbered, page_of, plan_of
 from tests.fakes.api import FakeApi

@@ -8,12 +8,13 @@ import httpx
 import pytest
 
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RetryConfig
-from apikit_sql.engine.exchange import exchange, trip
+from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request
-from apikit_sql.engine.steps import Page, Send, Sleep
+from apikit_sql.engine.steps import Send, Sleep
+from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError, AuthError, DecodeError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
-from tests.engine.taking import AT_ONCE, BOTH, NOW, Hand, Take, ids, numbered, plan_of
+from tests.engine.taking import AT_ONCE, BOTH, NOW, Hand, Take, accepted, ids, numbered, plan_of
 from tests.fakes.api import BASE_URL, FakeApi, Table
 
 SECRET = "s3cr3t-t0k3n"
@@ -72,17 +73,14 @@ def test_a_network_error_thrown_into_a_request_is_tried_again() -> None:
 def test_a_page_is_asked_for_only_when_the_one_before_it_was_taken() -> None:
     plan = plan_of(pagination=PaginationConfig(strategy="link"))
     hand = Hand(FakeApi({"/items": Table(numbered(4), "link", page_size=2)}))
-    steps = trip(plan, hand.access(plan))
+    pages = accepted(trip(plan, hand.access(plan)), lambda wanted: hand.value(wanted.fetch()))
 
-    first = next(steps)
-    assert isinstance(first, Send)
-    page = steps.send(hand.handler(first.request))
-    following = steps.send(None)
+    first = next(pages)
+    asked_for_first = [str(request.url) for request in hand.sent]
+    second = next(pages)
 
-    assert isinstance(page, Page)
-    assert page.number == 1
-    assert isinstance(following, Send)
-    assert str(following.request.url) == f"{BASE_URL}/items?page=2"
+    assert (first.number, asked_for_first) == (1, [f"{BASE_URL}/items"])
+    assert (second.number, str(hand.sent[-1].url)) == (2, f"{BASE_URL}/items?page=2")
 
 
 @pytest.mark.parametrize("take", BOTH)
@@ -149,17 +147,33 @@ def test_a_body_without_records_is_a_page_without_records(body: bytes) -> None:
     assert fetch(plan_of(), api) == []
 
 
+@pytest.mark.parametrize("base_url", ["https://api.test:port", "https://xn--"])
+def test_a_base_url_that_is_none_is_a_request_error(base_url: str) -> None:
+    api = FakeApi()
+
+    with pytest.raises(RequestError, match="is not a URL that can be asked"):
+        fetch(plan_of(base_url=base_url), api)
+
+    assert api.seen == []
+
+
 def test_no_content_is_a_page_without_records() -> None:
     assert fetch(plan_of(), FakeApi({"/items": httpx.Response(204)})) == []
 
 
-@pytest.mark.parametrize(
-    "body", [b"<html>", b'{"items": [', b'[{"id": 1}] x', b"\xff\xfe", b"[" * 100_000, b"NaN", b'"ok"']
-)
+@pytest.mark.parametrize("body", [b"<html>", b'{"items": [', b"\xff\xfe", b"NaN", b'"ok"'])
 def test_a_body_that_is_not_json_is_an_error_that_names_the_page(body: bytes) -> None:
     api = FakeApi({"/items": httpx.Response(200, content=body, headers={"content-type": "text/html"})})
 
     with pytest.raises(DecodeError, match=r"^api: GET /items answered 200 \(text/html\), page 1: "):
+        fetch(plan_of(), api)
+
+
+@pytest.mark.parametrize("body", [b'[{"id": 1}] x', b"[" * 100_000])
+def test_records_that_are_not_json_are_an_error_that_names_the_api(body: bytes) -> None:
+    api = FakeApi({"/items": httpx.Response(200, content=body)})
+
+    with pytest.raises(DecodeError, match=r"^api: GET /items, page 1: the body is (not JSON|nested too deeply)"):
         fetch(plan_of(), api)
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from apikit_sql.connector.manifest import PaginationConfig
-from apikit_sql.engine.exchange import trip
-from apikit_sql.engine.pagination import PageRequest, Progress, next_link, next_request
+from apikit_sql.engine.pagination import PageRequest, Progress, link_target, next_request
+from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError, ApikitWarning, OriginError, PaginationError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import BOTH, Hand, Take, asked, ids, numbered, page_of, plan_of
@@ -171,7 +171,7 @@ def test_a_first_page_that_is_there_already_is_not_asked_for_again() -> None:
     plan, hand = plan_of(pagination=BY_CURSOR), Hand(api)
     first = page_of({"data": [{"id": 1}, {"id": 2}], "next_cursor": "at-2"})
 
-    pages = hand.pages(trip(plan, hand.access(plan), first))
+    pages = hand.pages(trip(plan, hand.access(plan), (first,)))
 
     assert ids(pages) == [1, 2, 3, 4]
     assert pages[0] is first
@@ -207,13 +207,24 @@ def test_a_loop_over_several_pages_is_an_error() -> None:
 
     api = FakeApi({"/items": answer})
 
-    with pytest.raises(PaginationError, match="page 4 leads back to an earlier page, after 4 records"):
+    with pytest.raises(PaginationError, match=r"^api: GET /items: page 4 leads back to an earlier page"):
         walk(plan_of(pagination=BY_CURSOR), api)
 
     assert api.params("cursor") == [None, "a", "b", "c"]
 
 
 # --- page numbers and offsets
+
+
+@pytest.mark.parametrize(
+    ("config", "following"), [(BY_PAGE, asked(page="2")), (BY_OFFSET, asked(offset="3"))], ids=["page", "offset"]
+)
+def test_numbers_that_were_not_sent_are_those_of_the_first_page(
+    config: PaginationConfig, following: PageRequest
+) -> None:
+    page = page_of(numbered(3))
+
+    assert next_request(config, page, Progress().after(config, asked(), page)) == following
 
 
 @pytest.mark.parametrize("config", [BY_PAGE, BY_OFFSET])
@@ -551,14 +562,14 @@ LINKS = [
 
 @pytest.mark.parametrize(("header", "target"), LINKS)
 def test_the_link_header_is_read_as_rfc_8288_writes_it(header: str, target: str | None) -> None:
-    assert next_link(httpx.Headers({"link": header})) == target
+    assert link_target(httpx.Headers({"link": header}), "next") == target
 
 
 def test_several_link_headers_count_as_one() -> None:
     headers = httpx.Headers([("link", '<https://api.test/0>; rel="prev"'), ("Link", f'<{NEXT}>; rel="next"')])
 
-    assert next_link(headers) == NEXT
-    assert next_link(httpx.Headers()) is None
+    assert link_target(headers, "next") == NEXT
+    assert link_target(httpx.Headers(), "next") is None
 
 
 @pytest.mark.parametrize(
@@ -569,7 +580,7 @@ def test_several_link_headers_count_as_one() -> None:
 def test_a_hostile_link_header_takes_no_time(header: str) -> None:
     started = time.process_time()
 
-    assert next_link(httpx.Headers({"link": header + "x"})) is None
+    assert link_target(httpx.Headers({"link": header + "x"}), "next") is None
 
     assert time.process_time() - started < 0.5
 

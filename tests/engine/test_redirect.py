@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
-from apikit_sql.engine.exchange import trip
 from apikit_sql.engine.redirect import check_origin, is_home
+from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError, OriginError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import BOTH, Hand, Take, ids, plan_of

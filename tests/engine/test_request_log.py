@@ -1,7 +1,6 @@
 """One line of the log for each request, at a level that nobody sees who did not ask."""
 
 import logging
-from threading import Event
 
 import httpx
 import pytest
@@ -9,7 +8,7 @@ import pytest
 from apikit_sql.connector.manifest import AuthConfig
 from apikit_sql.engine.request_log import LOGGER, RequestRecord, log
 from apikit_sql.engine.session import Session
-from tests.engine.taking import plan_of
+from tests.engine.taking import plan_of, read
 from tests.fakes.api import FakeApi
 
 SECRET = "s3cr3t-t0k3n"
@@ -41,7 +40,7 @@ def test_a_session_logs_what_it_sends_without_secrets(
     auth = AuthConfig.model_validate({"type": "apikey", "api_key": SECRET, "api_key_query_param": "licence"})
 
     with caplog.at_level(logging.DEBUG, logger="apikit"):
-        list(session.pages(plan_of(auth=auth), Event()))
+        read(session, plan_of(auth=auth))
 
     assert SECRET not in caplog.text
     assert "GET https://api.test/items?licence=***REDACTED*** -> 200" in caplog.text

@@ -1,5 +1,6 @@
 """What calls share, for how long, and how it ends."""
 
+import contextlib
 import gc
 import os
 import subprocess
@@ -8,7 +9,7 @@ import textwrap
 import threading
 import time
 import weakref
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -17,12 +18,22 @@ import httpx
 import pytest
 
 import apikit_sql
+from apikit_sql.column_types import Column, Scalar
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import session as session_room
 from apikit_sql.engine.session import Session, default_session
-from apikit_sql.errors import ConfigError, ConnectorNotFoundError, RateLimitError, ScanInterrupted
-from tests.engine.taking import Clock, ids, numbered, plan_of
+from apikit_sql.errors import (
+    ApikitWarning,
+    ConfigError,
+    ConnectorNotFoundError,
+    PaginationError,
+    RateLimitError,
+    RequestError,
+    ScanInterrupted,
+)
+from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+from tests.engine.taking import Clock, ids, numbered, plan_of, read, scan_of
 from tests.fakes.api import FakeApi, Table
 
 LINKED = PaginationConfig(strategy="link")
@@ -50,26 +61,37 @@ def session(api: FakeApi, clock: Clock) -> Iterator[Session]:
 
 
 def test_pages_come_through_the_whole_engine(session: Session, api: FakeApi) -> None:
-    found = list(session.pages(plan_of(pagination=LINKED), Event()))
+    found = read(session, plan_of(pagination=LINKED))
 
     assert ids(found) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert len(api.seen) == 5
 
 
 def test_closing_the_pages_stops_the_requests(session: Session, api: FakeApi) -> None:
-    pages = session.pages(plan_of(pagination=LINKED), Event())
-    next(pages)
+    with scan_of(session, plan_of(pagination=LINKED), concurrency=8) as scan:
+        next(scan.pages)
 
-    pages.close()
-
+    assert next(scan.pages, None) is None
     assert len(api.seen) == 1
 
 
+def test_trips_come_in_order_with_their_numbers(session: Session, api: FakeApi) -> None:
+    api.routes["/other"] = Table(numbered(3), "link", page_size=2)
+
+    with scan_of(session, plan_of(pagination=LINKED), plan_of("/other", pagination=LINKED), concurrency=8) as scan:
+        found = [(number, ids([page])) for number, page in scan.pages]
+
+    assert found == [(0, [1, 2]), (0, [3, 4]), (0, [5, 6]), (0, [7, 8]), (0, [9]), (1, [1, 2]), (1, [3])]
+    assert sorted(api.paths) == [
+        "/items", "/items?page=2", "/items?page=3", "/items?page=4", "/items?page=5", "/other", "/other?page=2",
+    ]  # fmt: skip
+
+
 def test_what_was_sent_is_kept_the_newest_thousand(session: Session) -> None:
-    list(session.pages(plan_of("/other"), Event()))
+    read(session, plan_of("/other"))
     session.requests.extend([session.requests[0]] * 999)
 
-    list(session.pages(plan_of("/items"), Event()))
+    read(session, plan_of("/items"))
 
     assert len(session.requests) == 1000
     assert session.requests[-1].url == "https://api.test/items"
@@ -82,7 +104,7 @@ def test_a_missing_secret_is_told_before_anything_is_sent(
     auth = AuthConfig.model_validate({"type": "bearer", "token": "env:API_TOKEN"})
 
     with pytest.raises(ConfigError, match="env:API_TOKEN is not set"):
-        list(session.pages(plan_of(auth=auth), Event()))
+        read(session, plan_of(auth=auth))
 
     assert api.seen == []
 
@@ -90,55 +112,119 @@ def test_a_missing_secret_is_told_before_anything_is_sent(
 # --- samples
 
 
+def requests_of(api: FakeApi, session: Session, plan: RequestPlan) -> int:
+    """How many requests a scan of the whole `plan` sends."""
+    before = len(api.seen)
+    read(session, plan)
+    return len(api.seen) - before
+
+
 def test_a_sample_is_one_request_and_serves_the_scan_once(session: Session, api: FakeApi) -> None:
     plan = plan_of(pagination=LINKED)
 
-    sampled = session.sample(plan, Event())
-    again = session.sample(plan, Event())
-    taken = session.take_sample(plan)
+    sampled = session.sample(plan, 1, Event())
+    again = session.sample(plan, 1, Event())
+    asked_for_sample = len(api.seen)
+    found = read(session, plan)
 
-    assert sampled is not None
-    assert ids([sampled]) == [1, 2]
-    assert again is sampled
-    assert taken is sampled
-    assert session.take_sample(plan) is None
-    assert len(api.seen) == 1
-    assert ids(list(session.pages(plan, Event(), taken))) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert ids(sampled) == [1, 2]
+    assert again == sampled
+    assert asked_for_sample == 1
+    assert ids(found) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert len(api.seen) == 5
+    assert requests_of(api, session, plan) == 5
+
+
+def test_a_sample_of_several_pages_serves_the_scan_with_all_of_them(session: Session, api: FakeApi) -> None:
+    plan = plan_of(pagination=LINKED)
+
+    sampled = session.sample(plan, 3, Event())
+
+    assert ids(sampled) == [1, 2, 3, 4, 5, 6]
+    assert len(api.seen) == 3
+    assert requests_of(api, session, plan) == 2
+
+
+def test_a_sample_of_more_pages_than_there_are_has_them_all(session: Session, api: FakeApi) -> None:
+    plan = plan_of(pagination=LINKED)
+
+    sampled = session.sample(plan, 9, Event())
+    again = session.sample(plan, 9, Event())
+
+    assert ids(sampled) == ids(again) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
     assert len(api.seen) == 5
 
 
-def test_a_sample_serves_no_other_plan(session: Session) -> None:
+def test_a_sample_of_more_pages_than_are_kept_is_taken_anew(session: Session, api: FakeApi) -> None:
     plan = plan_of(pagination=LINKED)
-    session.sample(plan, Event())
+    session.sample(plan, 1, Event())
 
-    assert session.take_sample(plan.with_params({"a": "b"})) is None
-    assert session.take_sample(plan_of(pagination=LINKED)) is not None
+    assert ids(session.sample(plan, 2, Event())) == [1, 2, 3, 4]
+    assert len(api.seen) == 3
+
+
+def test_a_sample_of_fewer_pages_than_are_kept_sends_nothing_and_has_no_more(session: Session, api: FakeApi) -> None:
+    plan = plan_of(pagination=LINKED)
+    session.sample(plan, 2, Event())
+
+    fewer = session.sample(plan, 1, Event())
+
+    assert len(api.seen) == 2
+    assert ids(fewer) == [1, 2]
+
+
+def test_a_sample_takes_no_page_ahead(session: Session, api: FakeApi) -> None:
+    api.routes["/items"] = Table(numbered(9), "offset", page_size=2)
+    paging = PaginationConfig(strategy="offset", offset_param="offset", total_path="total")
+
+    session.sample(plan_of(pagination=paging), 2, Event())
+
+    assert api.params("offset") == ["0", "2"]
+
+
+def test_each_trip_of_a_scan_has_its_own_sample(session: Session, api: FakeApi) -> None:
+    plans = [plan_of(pagination=LINKED, params=[("n", str(number))]) for number in range(3)]
+    for plan in plans[:2]:
+        session.sample(plan, 1, Event())
+
+    found = read(session, *plans)
+
+    assert ids(found) == [1, 2, 3, 4, 5, 6, 7, 8, 9] * 3
+    assert len(api.seen) == 15
+
+
+def test_a_sample_serves_no_other_plan(session: Session, api: FakeApi) -> None:
+    plan = plan_of(pagination=LINKED)
+    session.sample(plan, 1, Event())
+
+    assert requests_of(api, session, plan.with_params({"a": "b"})) == 5
+    assert requests_of(api, session, plan_of(pagination=LINKED)) == 4
 
 
 def test_a_sample_lasts_thirty_seconds(session: Session, api: FakeApi, clock: Clock) -> None:
     plan = plan_of(pagination=LINKED)
-    session.sample(plan, Event())
+    session.sample(plan, 1, Event())
 
     clock.now += 29.9
-    session.sample(plan, Event())
+    session.sample(plan, 1, Event())
     assert len(api.seen) == 1
 
     clock.now += 0.1
-    session.sample(plan, Event())
+    session.sample(plan, 1, Event())
     assert len(api.seen) == 2
 
     clock.now += 30
-    assert session.take_sample(plan) is None
+    assert requests_of(api, session, plan) == 5
 
 
 def test_a_sample_that_fails_is_not_kept(session: Session, api: FakeApi) -> None:
-    api.trouble.append(httpx.Response(429, headers={"retry-after": "999"}))
-    plan = plan_of()
+    api.trouble.append(httpx.Response(404))
+    plan = plan_of(pagination=LINKED)
 
-    with pytest.raises(RateLimitError):
-        session.sample(plan, Event())
+    with pytest.raises(RequestError):
+        session.sample(plan, 1, Event())
 
-    assert session.take_sample(plan) is None
+    assert requests_of(api, session, plan) == 5
 
 
 def test_the_oldest_samples_go_when_they_grow_too_large(
@@ -148,17 +234,19 @@ def test_the_oldest_samples_go_when_they_grow_too_large(
     api.routes["/big"] = httpx.Response(200, content=b"[" + b" " * 20 + b"]")
     plans = [plan_of("/big", params=[("n", str(number))]) for number in range(3)]
     for plan in plans:
-        session.sample(plan, Event())
+        session.sample(plan, 1, Event())
 
-    assert [session.take_sample(plan) is None for plan in plans] == [True, True, False]
+    assert [requests_of(api, session, plan) for plan in plans] == [1, 1, 0]
 
 
-def test_a_sample_larger_than_all_room_still_serves_its_scan(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_larger_than_all_room_still_serves_its_scan(
+    session: Session, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(session_room, "_SAMPLES_SIZE", 1)
     plan = plan_of()
-    session.sample(plan, Event())
+    session.sample(plan, 1, Event())
 
-    assert session.take_sample(plan) is not None
+    assert requests_of(api, session, plan) == 0
 
 
 def test_a_sample_is_cancelled_as_a_scan_is(session: Session, api: FakeApi) -> None:
@@ -167,7 +255,7 @@ def test_a_sample_is_cancelled_as_a_scan_is(session: Session, api: FakeApi) -> N
 
     def sample() -> None:
         try:
-            session.sample(plan_of(retry=RetryConfig()), Event())
+            session.sample(plan_of(retry=RetryConfig()), 1, Event())
         except ScanInterrupted as error:
             raised.append(error)
 
@@ -184,6 +272,98 @@ def test_a_sample_is_cancelled_as_a_scan_is(session: Session, api: FakeApi) -> N
     assert [str(error) for error in raised] == ["the scan was interrupted"]
 
 
+# --- the record of a scan
+
+
+def test_a_scan_is_recorded_from_its_beginning_to_its_end(session: Session, api: FakeApi, clock: Clock) -> None:
+    api.trouble.append(httpx.Response(503))
+
+    with scan_of(session, plan_of(pagination=LINKED), plan_of("/other")) as scan:
+        states = [session.scans[-1].state]
+        list(scan.pages)
+
+    (record,) = session.scans
+    assert record is scan.record
+    assert [*states, record.state] == ["running", "done"]
+    assert (record.connector, record.path, record.trips, record.at) == ("api", "/items", 2, clock.now)
+    assert (record.requests, record.retries, record.failed_trips) == (7, 1, 0)
+
+
+def test_a_scan_that_its_reader_closes_is_no_failed_one(session: Session) -> None:
+    def rows() -> Generator[int]:
+        with scan_of(session, plan_of(pagination=LINKED)) as scan:
+            yield from ids(page for _, page in scan.pages)
+
+    with contextlib.closing(rows()) as closed:
+        next(closed)
+
+    assert [record.state for record in session.scans] == ["closed"]
+
+
+def test_a_scan_that_ends_with_an_error_is_a_failed_one(session: Session, api: FakeApi) -> None:
+    api.trouble.append(httpx.Response(404))
+
+    with pytest.raises(RequestError):
+        read(session, plan_of())
+
+    assert [record.state for record in session.scans] == ["failed"]
+    assert [(failed.status, failed.is_skipped) for failed in session.failures] == [(404, False)]
+
+
+def test_a_trip_that_is_passed_over_is_told_when_the_scan_is_over(session: Session, api: FakeApi) -> None:
+    api.routes["/gone"] = httpx.Response(410)
+
+    with pytest.warns(ApikitWarning, match=r"^api /items: 1 of 3 trips failed and were skipped; .*answered 410"):
+        found = read(session, plan_of(), plan_of("/gone"), plan_of("/other"), on_error="skip_missing", concurrency=4)
+
+    assert ids(found) == [1, 2]
+    assert [(failed.path, failed.status, failed.pages) for failed in session.failures] == [("/gone", 410, 0)]
+    assert [record.failed_trips for record in session.scans] == [1]
+
+
+def test_a_scan_sends_no_more_than_it_may(session: Session, api: FakeApi) -> None:
+    with pytest.raises(PaginationError, match=r"^api /items: max_requests = 3 are sent and the scan is not at its end"):
+        read(session, plan_of(pagination=LINKED), max_requests=3)
+
+    assert len(api.seen) == 3
+
+
+def test_attempts_count_as_requests_that_a_scan_may_send(session: Session, api: FakeApi) -> None:
+    api.trouble.extend([httpx.Response(503), httpx.Response(503)])
+
+    with pytest.raises(PaginationError, match="max_requests = 2 are sent"):
+        read(session, plan_of(), max_requests=2)
+
+    assert len(api.seen) == 2
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_scan_that_needs_all_requests_that_it_may_send_is_whole(session: Session, concurrency: int) -> None:
+    assert len(ids(read(session, plan_of(pagination=LINKED), max_requests=5, concurrency=concurrency))) == 9
+
+
+# --- inferred columns
+
+
+def test_inferred_columns_are_kept_for_their_plan(session: Session) -> None:
+    plan, columns = ScanPlan(plan_of()), (Column("id", Scalar("BIGINT"), ("id",)),)
+
+    session.keep_inferred(plan, columns)
+
+    assert session.inferred(ScanPlan(plan_of())) == columns
+    assert session.inferred(ScanPlan(plan_of("/other"))) is None
+
+
+def test_the_oldest_inferred_columns_go_when_there_are_very_many(session: Session) -> None:
+    plans = [ScanPlan(plan_of(f"/{number}")) for number in range(1001)]
+
+    for plan in plans:
+        session.keep_inferred(plan, ())
+
+    assert session.inferred(plans[0]) is None
+    assert [session.inferred(plan) for plan in plans[1:]] == [()] * 1000
+
+
 # --- what is shared
 
 
@@ -197,13 +377,13 @@ def test_clients_are_shared_by_plans_that_verify_alike(session: Session) -> None
 def test_a_limit_is_shared_by_all_plans_of_one_api_and_credential(session: Session) -> None:
     plan = plan_of(rate_limit=RateLimitConfig(requests_per_second=0.01), max_wait=5)
     token = AuthConfig.model_validate({"type": "bearer", "token": "abc"})
-    list(session.pages(plan, Event()))
+    read(session, plan)
 
     with pytest.raises(RateLimitError):
-        list(session.pages(replace(plan, path="/other"), Event()))
-    list(session.pages(replace(plan, auth=token), Event()))
-    list(session.pages(replace(plan, base_url="https://eu.api.test", path="/other"), Event()))
-    list(session.pages(replace(plan, connector="another"), Event()))
+        read(session, replace(plan, path="/other"))
+    read(session, replace(plan, auth=token))
+    read(session, replace(plan, base_url="https://eu.api.test", path="/other"))
+    read(session, replace(plan, connector="another"))
 
 
 # --- the end
@@ -217,18 +397,18 @@ def test_close_cancels_what_runs_and_the_session_may_be_used_again(session: Sess
         session.close()
 
     assert cancelled.is_set()
-    assert ids(list(session.pages(plan_of(pagination=LINKED), Event()))) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert ids(read(session, plan_of(pagination=LINKED))) == [1, 2, 3, 4, 5, 6, 7, 8, 9]
 
 
 def test_close_lets_a_scan_end_by_an_error_of_this_package(session: Session) -> None:
     cancelled = Event()
 
-    with session.running(cancelled):
-        pages = session.pages(plan_of(pagination=LINKED), cancelled)
-        next(pages)
+    scan = scan_of(session, plan_of(pagination=LINKED), cancelled=cancelled)
+    with session.running(cancelled), scan:
+        next(scan.pages)
         session.close()
         with pytest.raises(ScanInterrupted):
-            next(pages)
+            next(scan.pages)
 
 
 def test_stop_running_cancels_and_waits_until_all_have_ended(session: Session) -> None:
@@ -328,7 +508,7 @@ def test_the_demo_connector_answers_by_itself() -> None:
     try:
         connector = session.connector("demo")
         plan = plan_of("/status", base_url=connector.base_url, connector="demo")
-        pages = list(session.pages(plan, Event()))
+        pages = read(session, plan)
 
         assert connector.base_url.startswith("http://127.0.0.1:")
         assert session.connector("demo").base_url == connector.base_url
@@ -396,7 +576,7 @@ def test_the_interpreter_ends_soon_though_a_scan_waits() -> None:
         import httpx
         from apikit_sql.engine.session import default_session, Session
         from apikit_sql.errors import ScanInterrupted
-        from tests.engine.taking import plan_of
+        from tests.engine.taking import plan_of, scan_of
 
         session = Session(transport=httpx.MockTransport(lambda _: httpx.Response(503, headers={"retry-after": "50"})))
 
@@ -404,7 +584,7 @@ def test_the_interpreter_ends_soon_though_a_scan_waits() -> None:
             cancelled = Event()
             with session.running(cancelled):
                 try:
-                    next(session.pages(plan_of(), cancelled))
+                    next(scan_of(session, plan_of(), cancelled=cancelled).pages)
                 except ScanInterrupted:
                     print("interrupted", flush=True)
 

@@ -1,0 +1,105 @@
+"""The requests of pages that are known to follow, so that they can be fetched before the pages between have come.
+
+Nothing here guesses: the first page has told its total, its number of pages, or a `last` link. What each page then
+says itself decides; a request that was expected and is not wanted after all is not used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
+
+from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.pagination import (
+    PageRequest,
+    Progress,
+    began_at_start,
+    follow,
+    link_target,
+    sent_number,
+    total_of,
+)
+from apikit_sql.engine.steps import Page
+from apikit_sql.errors import PaginationError
+
+_LONGEST_NUMBER = 9  # digits: a trip has no more pages
+
+
+def expected_requests(
+    settings: PaginationConfig, page: Page, progress: Progress, following: PageRequest
+) -> Iterator[PageRequest]:
+    """The requests after `following`, the second, in order; none where the first page does not tell them."""
+    match settings.strategy:
+        case "page":
+            return _by_number(settings, page, progress, following)
+        case "offset":
+            return _by_offset(settings, page, following)
+        case "link":
+            return _by_last_link(page, progress, following)
+        case _:
+            return iter(())
+
+
+def _by_number(
+    settings: PaginationConfig, page: Page, progress: Progress, following: PageRequest
+) -> Iterator[PageRequest]:
+    assert settings.page_param is not None  # noqa: S101 - the model refuses it
+    pages = page.envelope.at(settings.total_pages_path) if settings.total_pages_path else None
+    total, size = total_of(settings, page), len(page.envelope.records)
+    if not isinstance(pages, int) and total is not None and size and began_at_start(settings, progress):
+        pages = -(-total // size)
+    if isinstance(pages, int):
+        following_number = sent_number(settings, following, settings.page_param, settings.start_page)
+        for number in range(following_number + 1, settings.start_page + pages):
+            yield following.with_values(settings, {settings.page_param: number})
+
+
+def _by_offset(settings: PaginationConfig, page: Page, following: PageRequest) -> Iterator[PageRequest]:
+    assert settings.offset_param is not None  # noqa: S101 - the model refuses it
+    total, size = total_of(settings, page), len(page.envelope.records)
+    if total is not None and size:
+        offset = sent_number(settings, following, settings.offset_param, 0)
+        for beyond in range(offset + size, total, size):
+            yield following.with_values(settings, {settings.offset_param: beyond})
+
+
+def _by_last_link(page: Page, progress: Progress, following: PageRequest) -> Iterator[PageRequest]:
+    """The links between next and last, which differ in one number: RFC 8288 names them, and they count alike."""
+    try:
+        last = follow(progress.request, link_target(page.headers, "last"))
+    except PaginationError:
+        return
+    here, there = urlsplit(following.url), urlsplit(last.url if last else "")
+    values, ends = dict(parse_qsl(here.query)), dict(parse_qsl(there.query))
+    counted = [name for name in values if values[name] != ends.get(name)]
+    if here[:3] != there[:3] or values.keys() != ends.keys() or len(counted) != 1:
+        return
+    (name,) = counted
+    before = progress.request.value(_QUERY, name) or dict(parse_qsl(urlsplit(progress.request.url).query)).get(name)
+    number, end = _number(values[name]), _number(ends[name])
+    step = _step(before, number or 0, len(page.envelope.records))
+    text = f"{name}={values[name]}"
+    if number is None or end is None or step < 1 or (end - number) % step or here.query.split("&").count(text) != 1:
+        return
+    for beyond in range(number + step, end + 1, step):
+        parts = [f"{name}={beyond}" if part == text else part for part in here.query.split("&")]
+        yield PageRequest(here._replace(query="&".join(parts)).geturl(), body=following.body)
+
+
+def _step(before: object, second: int, size: int) -> int:
+    """How far the number counts from page to page, 0 where that cannot be told; `before` is what the first page had.
+
+    Where it had none, the second page's tells: a number of pages is 2 then, or 1, and an offset is the page's `size`.
+    """
+    if before is not None:
+        return second - (_number(str(before)) or 0)
+    if second == size:
+        return 0 if second == 2 else second  # noqa: PLR2004 - the second page, or an offset beyond two records
+    return 1 if second <= 2 else 0  # noqa: PLR2004 - the second page
+
+
+_QUERY = PaginationConfig()  # whose parameters are in the query
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else None

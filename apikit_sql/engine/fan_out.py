@@ -1,0 +1,86 @@
+"""Which trips of a scan may fail without ending it, and what is told of those that did."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
+from apikit_sql.errors import (
+    ApikitError,
+    AuthError,
+    DecodeError,
+    PaginationError,
+    RateLimitError,
+    RequestError,
+    RequestsSpentError,
+)
+from apikit_sql.plan.request_plan import OnError, Trip
+
+_MISSING = frozenset({404, 410})
+
+
+class FanOut:
+    """The failures of one scan's trips, passed over as `on_error` says.
+
+    'skip_missing' passes over 404 and 410. 'skip' passes over what an API may answer for one key and not for another,
+    but neither a refused credential nor a limit, for these would befall every trip.
+    """
+
+    def __init__(
+        self,
+        trips: Sequence[Trip],
+        on_error: OnError,
+        scan: ScanRecord,
+        keep: Callable[[FailedTrip], None],
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """No trip has failed yet; those that do are handed to `keep`."""
+        self._trips = trips
+        self._on_error = on_error
+        self._scan = scan
+        self._keep = keep
+        self._clock = clock
+
+    def failed(self, number: int, error: Exception, pages: int) -> None:
+        """Take note that the trip of this number, from 0, ended with `error` after `pages` pages.
+
+        Raises the error again where it ends the scan.
+        """
+        is_last_hope = self._on_error == "skip" and len(self._scan.skipped) == len(self._trips) - 1
+        is_skipped = may_skip(self._on_error, error) and not is_last_hope
+        if isinstance(error, ApikitError):
+            self._scan.failed_trips += 1
+            self._keep(self._record(number, error, pages, is_skipped=is_skipped))
+        if not is_skipped:
+            raise error
+        self._scan.skipped.append(str(error))
+
+    def _record(self, number: int, error: ApikitError, pages: int, *, is_skipped: bool) -> FailedTrip:
+        trip = self._trips[number]
+        return FailedTrip(
+            at=self._clock(),
+            connector=trip.request.connector,
+            path=trip.request.path,
+            keys=trip.keys,
+            status=error.status if isinstance(error, RequestError) else None,
+            error=type(error).__name__,
+            message=str(error),
+            pages=pages,
+            is_skipped=is_skipped,
+        )
+
+
+def may_skip(on_error: OnError, error: Exception) -> bool:
+    """Whether the other trips go on after `error`."""
+    match on_error:
+        case "error":
+            return False
+        case "skip_missing":
+            return isinstance(error, RequestError) and error.status in _MISSING
+        case "skip":
+            is_everywhere = isinstance(error, AuthError | RateLimitError | RequestsSpentError)
+            return isinstance(error, RequestError | PaginationError | DecodeError) and not is_everywhere
+        case _:
+            assert_never(on_error)

@@ -1,0 +1,110 @@
+"""What a scan has done: one record a scan, kept in a ring, and one for each of its trips that failed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.errors import RequestsSpentError
+from apikit_sql.plan.request_plan import ScanPlan
+
+_SHOWN = 10  # names of fields
+State = Literal["running", "done", "closed", "failed"]
+
+
+@dataclass(frozen=True)
+class FailedTrip:
+    """A trip that ended with an error, and whether the scan went on without the rest of it."""
+
+    at: float  # epoch seconds
+    connector: str
+    path: str
+    keys: tuple[tuple[str, object], ...]
+    status: int | None
+    error: str  # its class
+    message: str  # redacted
+    pages: int  # that were read before
+    is_skipped: bool
+
+
+class ScanRecord:
+    """One scan as it goes: its own threads write it, anyone may read it.
+
+    `state` is 'closed' where the reader wanted no more, as LIMIT does. `is_truncated` tells that `pages` stopped a trip
+    that had more. `drifted` and `unseen` count, by column and by field, the values made NULL and the fields without a
+    column; `skipped` are the errors of trips that were passed over.
+    """
+
+    def __init__(self, plan: ScanPlan | None = None, *, trips: int = 1, at: float = 0) -> None:
+        """A scan of `plan` that has sent nothing yet; it began at `at`, in epoch seconds."""
+        self.connector = plan.request.connector if plan else ""
+        self.path = plan.request.path if plan else ""
+        self.trips = trips
+        self.at = at
+        self.state: State = "running"
+        self.pagination = ""
+        self.pages = self.rows = self.requests = self.retries = self.failed_trips = 0
+        self.skipped: list[str] = []
+        self.throttled = 0.0  # seconds that requests have waited for a limit or before a retry
+        self.is_truncated = False
+        self.drifted: Counter[str] = Counter()
+        self.unseen: Counter[str] = Counter()
+        self._has_inferred = plan is not None and plan.columns is None
+        self._max_requests = plan.max_requests if plan else None
+        self._lock = threading.Lock()
+        self._started = time.monotonic()
+        self._elapsed: float | None = None
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the scan began, or that it took."""
+        return time.monotonic() - self._started if self._elapsed is None else self._elapsed
+
+    def spend(self) -> None:
+        """Count a request that is about to be sent. Raises RequestsSpentError where it would be one too many."""
+        with self._lock:
+            if self._max_requests is not None and self.requests >= self._max_requests:
+                message = (
+                    f"{self.connector} {self.path}: max_requests = {self._max_requests} are sent and the scan is not "
+                    "at its end. Say a larger max_requests, or stop earlier with LIMIT or pages := ..."
+                )
+                raise RequestsSpentError(message)
+            self.requests += 1
+
+    def count(self, record: RequestRecord) -> None:
+        """Take note of a request that has been answered, or has failed."""
+        if record.attempt > 1:
+            with self._lock:
+                self.retries += 1
+
+    def wait(self, seconds: float) -> None:
+        """Take note that a request waits."""
+        with self._lock:
+            self.throttled += seconds
+
+    def end(self, state: State) -> None:
+        """The scan is over."""
+        self.state, self._elapsed = state, self.elapsed
+
+    def warnings(self) -> Iterator[str]:
+        """What its reader ought to know, a text each."""
+        name = f"{self.connector} {self.path}"
+        if self.skipped:
+            yield (
+                f"{name}: {len(self.skipped)} of {self.trips} trips failed and were skipped; apikit_errors() lists "
+                f"them. The first: {self.skipped[0]}"
+            )
+        if self.drifted:
+            columns = ", ".join(f"{column}: {number}" for column, number in sorted(self.drifted.items()))
+            yield f"{name}: {self.drifted.total()} values do not fit their columns and are NULL ({columns})."
+        if self.unseen and self._has_inferred:  # whoever declares columns has chosen them
+            names = ", ".join(sorted(self.unseen)[:_SHOWN])
+            yield (
+                f"{name}: {len(self.unseen)} fields came later than the columns were inferred and have none ({names}). "
+                "Say extra := true, a larger sample_pages, or columns := {...}."
+            )
