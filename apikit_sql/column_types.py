@@ -55,7 +55,8 @@ class Column:
     """One column of a scan and the field it is read from.
 
     `path` is where the value is in a record, one key a step. A `declared` type was asked for, so text that reads as
-    that type exactly is taken; an inferred one was only observed, so a value of another kind is drift.
+    that type exactly is taken; an inferred one was only observed, so a value of another kind is drift. One column may
+    hold the `rest`: the fields of a record that no other column has.
     """
 
     name: str
@@ -63,7 +64,11 @@ class Column:
     path: tuple[str, ...]
     declared: bool = False
     format: TimeFormat = ""
+    is_rest: bool = False
 
+
+#: The column of the fields that no other column has.
+EXTRA = Column("_extra", JSON, ("_extra",), declared=True, is_rest=True)
 
 _ALIASES: dict[str, ScalarName] = {
     "BOOL": "BOOLEAN", "BOOLEAN": "BOOLEAN", "LOGICAL": "BOOLEAN",

@@ -8,24 +8,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
+from apikit_sql.engine.fan_out import may_skip
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.plan.predicate import Predicate
 from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import ScanPlan
-from apikit_sql.scan.batches import batches, key_condition
-from apikit_sql.scan.decode import read_records
-from apikit_sql.scan.expression import read_columns, read_predicates, with_both_zeros
+from apikit_sql.scan.batches import PageReader, batches
+from apikit_sql.scan.decode import PageDecoder, read_records
+from apikit_sql.scan.expression import read_predicates, with_both_zeros
 from apikit_sql.scan.schema import arrow_schema, infer_columns
 
+_MOST_MISSES = 10  # trips that may fail before columns are given up
 _LONGEST_TEXT = 2_000  # bytes of an error that DuckDB is handed
 
 
@@ -36,36 +39,21 @@ class ApiTable:
     plan: ScanPlan
     columns: tuple[Column, ...]
     session: Session
+    first_ahead: int
 
 
-class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
-    """One call of apikit() as a table. Its members that would reach into pyarrow's own datasets are refused."""
+class ScannedDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
+    """What DuckDB scans: a schema, and a scanner that a subclass gives. What pyarrow's own datasets do is refused."""
 
-    def __init__(self, plan: ScanPlan, session: Session, new_scan: Callable[[], Event]) -> None:
-        """The table of `plan`. Where columns were not declared, the first page is fetched to infer them.
-
-        `new_scan` gives the event that interrupts a scan, or the bind itself.
-        """
-        self._table = ApiTable(plan, columns_of(plan, session, new_scan()), session)
-        self._new_scan = new_scan
-        self._schema = arrow_schema(self._table.columns)
+    def __init__(self, schema: pa.Schema) -> None:
+        """A table of `schema`; `on_scan` is called when a scan begins."""
+        self._schema = schema
         self.on_scan: Callable[[], None] = lambda: None
 
     @property
     def schema(self) -> pa.Schema:
         """The columns as DuckDB sees them, before projection."""
         return self._schema
-
-    def scanner(
-        self,
-        columns: list[str] | None = None,
-        filter: pc.Expression | None = None,  # noqa: A002 - pyarrow's name
-        **_: object,
-    ) -> ApiScan:
-        """A scan of `columns` (None for all), holding only rows where `filter` is true."""
-        self.on_scan()
-        names = self._schema.names if columns is None else columns
-        return ApiScan(self._table, names, filter, self._new_scan())
 
     def _refused(self, *_: object, **__: object) -> NoReturn:
         message = "this table is read by DuckDB only: SELECT from it"
@@ -78,6 +66,33 @@ class ApiDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
     __reduce__ = _refused
 
 
+class ApiDataset(ScannedDataset):
+    """One call of apikit() as a table."""
+
+    def __init__(
+        self, plan: ScanPlan, session: Session, new_scan: Callable[[], Event], *, first_ahead: int = 2
+    ) -> None:
+        """The table of `plan`. Where columns were not declared, the first page is fetched to infer them.
+
+        `new_scan` gives the event that interrupts a scan, or the bind itself; its reader asks for batch `first_ahead`
+        only where it wants more than it has.
+        """
+        self._table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
+        self._new_scan = new_scan
+        super().__init__(arrow_schema(self._table.columns))
+
+    def scanner(
+        self,
+        columns: list[str] | None = None,
+        filter: pc.Expression | None = None,  # noqa: A002 - pyarrow's name
+        **_: object,
+    ) -> ApiScan:
+        """A scan of `columns` (None for all), holding only rows where `filter` is true."""
+        self.on_scan()
+        names = self._schema.names if columns is None else columns
+        return ApiScan(self._table, names, filter, self._new_scan())
+
+
 class ApiScan:
     """One execution of a plan; its pages are fetched as DuckDB reads."""
 
@@ -86,10 +101,8 @@ class ApiScan:
     ) -> None:
         """A scan of the columns `names`, holding only rows where `condition` is true."""
         by_name = {column.name: column for column in table.columns}
-        read = read_columns(condition)
         self._table = table
         self._output = [by_name[name] for name in names]
-        self._columns = [c for c in table.columns if read is None or c.name in read or c.name in names]
         self._condition = with_both_zeros(condition)
         self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
         self._cancelled = cancelled
@@ -108,34 +121,49 @@ class ApiScan:
             rows.close()
 
     def _rows(self) -> Generator[pa.RecordBatch]:
-        session, trips = self._table.session, push_down(self._table.plan, self._predicates)
-        for trip in trips:
-            condition, columns = self._condition, self._columns
-            own = key_condition(trip, self._table.columns) if len(trips) > 1 else None
-            if own is not None:
-                condition = own if condition is None else condition & own
-                keys = {name.partition(".")[0].lower() for name, _ in trip.keys}
-                columns = [c for c in self._table.columns if c in columns or c.name.lower() in keys]
-            pages = session.pages(trip.request, self._cancelled, session.take_sample(trip.request))
-            try:
-                yield from batches(trip, pages, columns, self._output, condition)
-            finally:
-                pages.close()
+        plan, columns = self._table.plan, self._table.columns
+        trips = push_down(plan, self._predicates)
+        session, ahead = self._table.session, self._table.first_ahead
+        with session.pages(plan, trips, self._cancelled, first_ahead=ahead) as scan:
+            new_decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
+            reader = PageReader(trips, columns, self._output, self._condition, new_decoder)
+            for batch in batches(scan.pages, reader):
+                scan.record.rows += batch.num_rows
+                yield batch
 
 
 def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Column, ...]:
     """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
     known = session.inferred(plan) if plan.columns is None else plan.columns
     if known is None:
-        known = infer_columns(plan, read_records(session.sample(plan.request, cancelled)))
+        known = infer_columns(plan, _sampled(plan, session, cancelled))
         session.keep_inferred(plan, known)
     names = {column.name.lower() for column in known}
-    for name in plan.filters:
+    for name in plan.filters if plan.keys != () else ():  # without a key its column is not known
         if name.partition(".")[0].lower() not in names:
             have = ", ".join(column.name for column in known)
             message = f"{plan.request.connector} {plan.request.path}: filters has {name!r}, no column ({have})."
             raise CallError(message)
     return known
+
+
+def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
+    """The records of the first `sample_pages` pages, of one trip after the other; trips that may fail are left out."""
+    records: list[Any] = []
+    left, misses = plan.sample_pages, 0
+    for trip in push_down(plan, ()):
+        if left < 1 or misses == _MOST_MISSES:
+            break
+        try:
+            pages = session.sample(trip.request, left, cancelled)
+        except ApikitError as error:
+            if not may_skip(plan.on_error, error):
+                raise
+            misses += 1
+            continue
+        records += [record for page in pages for record in read_records(page)]
+        left -= len(pages)
+    return records
 
 
 def _can_push(columns: dict[str, Column], predicate: Predicate) -> bool:

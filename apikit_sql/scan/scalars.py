@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +42,25 @@ class Misfit(Exception):  # noqa: N818 - a verdict, turned into SchemaDriftError
     """A value that its type cannot hold exactly."""
 
 
+class Misfits:
+    """The values read as NULL because they do not fit, where that is allowed: how many, and of which column."""
+
+    def __init__(self) -> None:
+        """None yet."""
+        self.count = 0
+        self.by_column: Counter[str] = Counter()
+
+    def add(self, column: str, others: Misfits) -> None:
+        """Take over `others`, which are of `column`."""
+        self.count += others.count
+        self.by_column[column] += others.count
+
+    def null(self) -> object:
+        """NULL, for one more value that does not fit."""
+        self.count += 1
+        return None
+
+
 class Reading(NamedTuple):
     """How the values of one column are read: whether text may be cast, and how times are written."""
 
@@ -48,21 +68,57 @@ class Reading(NamedTuple):
     format: TimeFormat
 
 
-def scalars(values: Sequence[Any], kind: Scalar, reading: Reading) -> pa.Array:
-    """`values`, None for NULL, as an array of the storage type of `kind`. Raises Misfit for one that does not fit."""
+def scalars(values: Sequence[Any], kind: Scalar, reading: Reading, misfits: Misfits | None = None) -> pa.Array:
+    """`values`, None for NULL, as an array of the storage type of `kind`.
+
+    One that does not fit is NULL and counted in `misfits`. Raises Misfit for it where there are none.
+    """
+    try:
+        return _all_fitting(values, kind, reading)
+    except (Misfit, pa.ArrowException, OverflowError, UnicodeEncodeError):
+        if misfits is None:
+            raise Misfit from None
+    storage = storage_type(kind)
+    _, read = _READERS[kind.name]
+    return pa.array([_or_null(value, storage, read, reading, misfits) for value in values], storage)
+
+
+def _all_fitting(values: Sequence[Any], kind: Scalar, reading: Reading) -> pa.Array:
+    """`values` as an array, in the quickest way that their kinds allow."""
     exact, read = _READERS[kind.name]
     kinds = set(map(type, values)) - {type(None)}
     storage = storage_type(kind)
+    if exact is not None and kinds <= {exact}:
+        return pa.array(values, storage)
+    if kinds <= {str} and kind.name in _CAST and not reading.format:
+        texts = pa.array(values, pa.string())
+        if pc.all(pc.match_substring_regex(texts, _CAST[kind.name]), min_count=0).as_py():
+            return texts.cast(storage)
+    return pa.array([None if v is None else read(v, reading) for v in values], storage)
+
+
+def _or_null(
+    value: Any,  # noqa: ANN401 - any JSON value
+    storage: pa.DataType,
+    read: Callable[[Any, Reading], Any],
+    reading: Reading,
+    misfits: Misfits,
+) -> Any:  # noqa: ANN401 - whatever the type is read as
     try:
-        if exact is not None and kinds <= {exact}:
-            return pa.array(values, storage)
-        if kinds <= {str} and kind.name in _CAST and not reading.format:
-            texts = pa.array(values, pa.string())
-            if pc.all(pc.match_substring_regex(texts, _CAST[kind.name]), min_count=0).as_py():
-                return texts.cast(storage)
-        return pa.array([None if v is None else read(v, reading) for v in values], storage)
-    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-        raise Misfit from None
+        found = None if value is None else read(value, reading)
+        pa.scalar(found, storage)  # alone, so that it fails alone
+    except (Misfit, pa.ArrowException, OverflowError, UnicodeEncodeError):
+        return misfits.null()
+    return found
+
+
+def of_kind(kind: type, values: Sequence[Any], misfits: Misfits | None) -> Sequence[Any]:
+    """`values`, each of `kind` or None; others are None and counted. Raises Misfit for them where none are allowed."""
+    if set(map(type, values)) <= {kind, type(None)}:
+        return values
+    if misfits is None:
+        raise Misfit
+    return [value if value is None or type(value) is kind else misfits.null() for value in values]
 
 
 def _boolean(value: Any, reading: Reading) -> bool:  # noqa: ANN401 - any JSON value
@@ -75,7 +131,7 @@ def _boolean(value: Any, reading: Reading) -> bool:  # noqa: ANN401 - any JSON v
 
 def _integer(bits: int) -> Callable[[Any, Reading], int]:
     def read(value: Any, reading: Reading) -> int:  # noqa: ANN401 - any JSON value
-        is_whole = type(value) is float and value.is_integer() and abs(value) <= EXACT_IN_DOUBLE
+        is_whole = type(value) is float and value.is_integer() and abs(value) < EXACT_IN_DOUBLE  # 2**53 may be rounded
         if is_whole or (type(value) is str and reading.declared and _INTEGER.fullmatch(value)):
             value = int(value)
         if type(value) is not int or not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):

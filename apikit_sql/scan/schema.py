@@ -10,12 +10,14 @@ import datetime as dt
 import functools
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, assert_never
 
 import pyarrow as pa
 
-from apikit_sql.column_types import JSON, VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
+from apikit_sql.column_types import EXTRA, JSON, VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
 from apikit_sql.errors import CallError
+from apikit_sql.plan.columns import with_key_fields
 from apikit_sql.plan.request_plan import ScanPlan
 
 #: Integers up to here are exact as DOUBLE.
@@ -66,7 +68,7 @@ def infer_columns(plan: ScanPlan, records: Sequence[Any]) -> tuple[Column, ...]:
     if not records:
         message = (
             f"{plan.request.connector}: {plan.request.path} has no records to infer columns from. "
-            "Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}."
+            "Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}, or read more: sample_pages := 3."
         )
         raise CallError(message)
     if all(isinstance(record, dict) for record in records):
@@ -75,7 +77,29 @@ def infer_columns(plan: ScanPlan, records: Sequence[Any]) -> tuple[Column, ...]:
         fields = [Column("value", _inferred(records, plan), ())]
     if not fields:
         fields = [Column("value", JSON, ())]
-    return _with_types(plan, _distinct(fields))
+    columns = _with_types(plan, _distinct(fields))
+    if plan.on_drift == "text":
+        columns = tuple(replace(c, type=_as_text(c.type), declared=True, format="") for c in columns)
+    of_keys = {field.name.lower(): field for field in plan.key_fields}
+    columns = tuple(  # one that is null in the whole sample is what its key is
+        replace(c, type=field.type, declared=True) if c.type == JSON and (field := of_keys.get(c.name.lower())) else c
+        for c in columns
+    )
+    columns = with_key_fields(columns, plan.key_fields)
+    return _distinct((*columns, EXTRA)) if plan.extra else columns
+
+
+def _as_text(kind: ColumnType) -> ColumnType:
+    """`kind` with VARCHAR, which holds any value, in place of every scalar but JSON, which does so too."""
+    match kind:
+        case Scalar():
+            return kind if kind == JSON else VARCHAR
+        case Struct(fields):
+            return Struct(tuple((name, _as_text(field)) for name, field in fields))
+        case ListOf(element):
+            return ListOf(_as_text(element))
+        case _:
+            assert_never(kind)
 
 
 def _fields(records: Sequence[dict[str, Any]], path: tuple[str, ...], plan: ScanPlan) -> Iterable[Column]:
@@ -105,7 +129,7 @@ def _distinct(columns: Iterable[Column]) -> tuple[Column, ...]:
             number += 1
             name = f"{column.name}_{number}"
         taken.add(name.lower())
-        found.append(Column(name, column.type, column.path, column.declared, column.format))
+        found.append(replace(column, name=name))
     return tuple(found)
 
 
@@ -118,7 +142,7 @@ def _with_types(plan: ScanPlan, columns: tuple[Column, ...]) -> tuple[Column, ..
         message = f"{where}: types has {min(unknown)!r}, which is none of its columns ({names})."
         raise CallError(message)
     return tuple(
-        Column(c.name, chosen.type, c.path, declared=True, format=chosen.format)
+        replace(c, type=chosen.type, declared=True, format=chosen.format)
         if (chosen := overrides.get(c.name.lower()))
         else c
         for c in columns

@@ -11,9 +11,9 @@ import functools
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, chain
 from operator import attrgetter
-from typing import Any, assert_never, get_origin
+from typing import Any, Literal, NamedTuple, assert_never, get_origin
 
 import msgspec
 import pyarrow as pa
@@ -21,13 +21,24 @@ import pyarrow.compute as pc
 
 from apikit_sql.column_types import VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
 from apikit_sql.errors import CallError
-from apikit_sql.scan.scalars import Misfit, Reading, scalars, storage_type
+from apikit_sql.scan.scalars import Misfit, Misfits, Reading, of_kind, scalars, storage_type
 
 Raw = msgspec.Raw
+#: How much is taken: the usual values and no unknown field; the usual values; any value for any field.
+Mode = Literal["closed", "strict", "lenient"]
+
+
+class Filling(NamedTuple):
+    """What stands in for what a page does not have: values of columns that records lack, and NULL for misfits."""
+
+    fills: Mapping[str, object]  # by column, in lower case
+    misfits: Misfits | None = None  # None where one is an error
+
+
 #: How decoded values become an array.
-ReadValues = Callable[[Sequence[Any]], pa.Array]
-#: How decoded records, and the fills of what they lack, become columns by name.
-ReadRecords = Callable[[Sequence[Any], Mapping[str, object]], Iterator[tuple[str, pa.Array]]]
+ReadValues = Callable[[Sequence[Any], Misfits | None], pa.Array]
+#: How decoded records become columns by name.
+ReadRecords = Callable[[Sequence[Any], Filling], Iterator[tuple[str, pa.Array]]]
 
 _ODD_KEY = re.compile(r'["\\\x00-\x1f]')  # msgspec names no field of a Struct so
 _AS_ASKED = Reading(declared=True, format="")
@@ -46,17 +57,19 @@ class Shape:
 
 
 @functools.lru_cache(maxsize=64)
-def shape_of(columns: tuple[Column, ...], filled: frozenset[str], *, strict: bool) -> Shape:
-    """The shape of records with `columns`. A strict one takes the usual values only, and is fast."""
+def shape_of(columns: tuple[Column, ...], filled: frozenset[str], *, mode: Mode) -> Shape:
+    """The shape of records with `columns`, of which those `filled` may be lacking."""
     whole = next((column for column in columns if not column.path), None)
     if whole is not None:
-        kind, read = _value(whole.type, Reading(whole.declared, whole.format), strict=strict)
+        kind, read = _value(whole.type, Reading(whole.declared, whole.format), mode=mode)
+        read_column = _column_reader(whole, read, is_filled=False)
         others = [column for column in columns if column.path]
 
-        def read_whole(records: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
-            yield whole.name, read(records)
+        def read_whole(records: Sequence[Any], filling: Filling) -> Iterator[tuple[str, pa.Array]]:
+            yield from read_column(records, filling)
             for column in others:
-                yield column.name, pa.concat_arrays([_fill(column, fills)] * len(records) or [_fill(column, fills)[:0]])
+                one = _fill(column, filling.fills)
+                yield column.name, pa.concat_arrays([one] * len(records) or [one[:0]])
 
         return Shape(msgspec.json.Decoder(list[kind]), read_whole)  # type: ignore[valid-type]
     tree: dict[str, Any] = {}
@@ -65,85 +78,113 @@ def shape_of(columns: tuple[Column, ...], filled: frozenset[str], *, strict: boo
         for step in column.path[:-1]:
             inner = inner.setdefault(step, {})
         inner[column.path[-1]] = column
-    struct, read_object = _object(tree, filled, strict=strict)
-    return Shape(msgspec.json.Decoder(list[_or_other(struct, strict=strict)]), read_object)  # type: ignore[misc]
+    struct, read_object = _object(tree, filled, mode=mode)
+    return Shape(msgspec.json.Decoder(list[_or_other(struct, mode=mode)]), read_object)  # type: ignore[misc]
 
 
-def _object(tree: Mapping[str, Any], filled: frozenset[str], *, strict: bool) -> tuple[Any, ReadRecords]:
+def _object(tree: Mapping[str, Any], filled: frozenset[str], *, mode: Mode) -> tuple[Any, ReadRecords]:
     """The type of objects with the fields of `tree`, columns or objects of columns, and how they become columns."""
     fields: list[tuple[str, Any, object]] = []
-    readers: list[ReadRecords] = []
-    for key, part in tree.items():
+    readers: list[tuple[int, ReadRecords]] = []
+    alike: dict[pa.DataType, list[tuple[int, str]]] = {}  # columns whose decoded values Arrow takes as they are
+    for number, (key, part) in enumerate(tree.items()):
         default: object = None
         if isinstance(part, Column):
             reading, is_filled = Reading(part.declared, part.format), part.name.lower() in filled
-            kind, read_values = _value(part.type, reading, strict=strict)
+            kind, read_values = _value(part.type, reading, mode=mode)
             if is_filled:
                 kind, default, read_values = Raw, _LACKING, _raw_reader(_scalar(part), reading)
-            elif kind is Raw:
-                default = Raw(b"null")
-            readers.append(_column_reader(part, read_values, is_filled=is_filled))
+            if kind is not Raw and kind is not Any and part.type in _TAKEN_AS_THEY_ARE:
+                alike.setdefault(storage_type(part.type), []).append((number, part.name))
+            else:
+                readers.append((number, _column_reader(part, read_values, is_filled=is_filled)))
         else:
-            inner, read_inner = _object(part, filled, strict=strict)
-            kind = _or_other(inner, strict=strict)
-            readers.append(read_inner)
+            inner, read_inner = _object(part, filled, mode=mode)
+            kind = _or_other(inner, mode=mode)
+            readers.append((number, read_inner))
         fields.append((key, kind, default))
-    struct, columns_of = _transposed(fields)
+    struct, columns_of = _transposed(fields, is_closed=mode == "closed")
 
-    def read(records: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
-        for values, read_part in zip(columns_of(records), readers, strict=True):
-            yield from read_part(values, fills)
+    def read(records: Sequence[Any], filling: Filling) -> Iterator[tuple[str, pa.Array]]:
+        sequences = columns_of(records, filling.misfits)
+        for kind, columns in alike.items():
+            yield from _arrays_of(kind, columns, sequences)
+        for number, read_part in readers:
+            yield from read_part(sequences[number], filling)
 
     return struct, read
+
+
+def _arrays_of(
+    kind: pa.DataType, columns: Sequence[tuple[int, str]], sequences: Sequence[Sequence[Any]]
+) -> Iterator[tuple[str, pa.Array]]:
+    """The columns of one type, each by its number in `sequences`: made together, for a call costs more than work."""
+    try:
+        whole = pa.array(list(chain.from_iterable(sequences[number] for number, _ in columns)), kind)
+    except (pa.ArrowException, OverflowError, UnicodeEncodeError):
+        raise Misfit from None
+    length = len(whole) // len(columns)
+    for index, (_, name) in enumerate(columns):
+        yield name, whole.slice(index * length, length)
 
 
 def _column_reader(column: Column, read_values: ReadValues, *, is_filled: bool) -> ReadRecords:
     """How the values of one column become its array; where it is filled, it is filled where a record lacks it."""
 
-    def read(values: Sequence[Any], _: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
-        yield column.name, read_values(values)
+    def read(values: Sequence[Any], filling: Filling) -> Iterator[tuple[str, pa.Array]]:
+        if filling.misfits is None:
+            yield column.name, read_values(values, None)
+        else:
+            own = Misfits()
+            yield column.name, read_values(values, own)
+            filling.misfits.add(column.name, own)
 
-    def read_filled(values: Sequence[Any], fills: Mapping[str, object]) -> Iterator[tuple[str, pa.Array]]:
+    def read_filled(values: Sequence[Any], filling: Filling) -> Iterator[tuple[str, pa.Array]]:
         lacking = [value is _LACKING for value in values]
-        array = read_values([None if value is _LACKING else value for value in values])
-        yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), _fill(column, fills)[0], array)
+        ((_, array),) = read([None if value is _LACKING else value for value in values], filling)
+        yield column.name, pc.if_else(pa.array(lacking, pa.bool_()), _fill(column, filling.fills)[0], array)
 
     return read_filled if is_filled else read
 
 
 def _transposed(
-    fields: Sequence[tuple[str, Any, object]],
-) -> tuple[Any, Callable[[Sequence[Any]], Sequence[Sequence[Any]]]]:
+    fields: Sequence[tuple[str, Any, object]], *, is_closed: bool
+) -> tuple[Any, Callable[[Sequence[Any], Misfits | None], Sequence[Sequence[Any]]]]:
     """The type of objects with `fields` (key, type, default), and how many of them become one sequence a field.
 
-    A None among the objects is a None in each sequence.
+    A None among the objects is a None in each sequence. A closed type takes no other field.
     """
     if any(_ODD_KEY.search(key) for key, *_ in fields):
-        return dict[str, Raw], functools.partial(_picked, [(k, msgspec.json.Decoder(t), d) for k, t, d in fields])
+        decoders = [(key, msgspec.json.Decoder(kind), default) for key, kind, default in fields]
+        return dict[str, Raw], functools.partial(_picked, decoders, is_closed)
     names = [f"f{number}" for number in range(len(fields))]
     struct = msgspec.defstruct(
         "Record",
         [(name, t, msgspec.field(default=d, name=k)) for name, (k, t, d) in zip(names, fields, strict=True)],
         gc=False,
+        forbid_unknown_fields=is_closed,
     )
     get = attrgetter(*names) if len(names) > 1 else lambda record: (record.f0,)
     blank = (None,) * len(names)
 
-    def transpose(records: Sequence[Any]) -> Sequence[Sequence[Any]]:
-        kinds = set(map(type, records))
-        if not kinds <= {struct, type(None)}:
-            raise Misfit
-        rows = map(get, records) if type(None) not in kinds else (blank if r is None else get(r) for r in records)
+    def transpose(records: Sequence[Any], misfits: Misfits | None) -> Sequence[Sequence[Any]]:
+        records = of_kind(struct, records, misfits)
+        has_null = type(None) in set(map(type, records))
+        rows = (blank if r is None else get(r) for r in records) if has_null else map(get, records)
         return list(zip(*rows, strict=True)) if records else [()] * len(names)
 
     return struct, transpose
 
 
 def _picked(
-    fields: Sequence[tuple[str, msgspec.json.Decoder[Any], object]], records: Sequence[Any]
+    fields: Sequence[tuple[str, msgspec.json.Decoder[Any], object]],
+    is_closed: bool,  # noqa: FBT001 - bound by partial
+    records: Sequence[Any],
+    misfits: Misfits | None,
 ) -> Sequence[Sequence[Any]]:
     """The same for objects with a key that no Struct can have: they come as raw values by key."""
-    if not set(map(type, records)) <= {dict, type(None)}:
+    records = of_kind(dict, records, misfits)
+    if is_closed and any(record and record.keys() - {key for key, *_ in fields} for record in records):
         raise Misfit
     return [
         [decoder.decode(record[key]) if record and key in record else default for record in records]
@@ -151,29 +192,29 @@ def _picked(
     ]
 
 
-def _value(kind: ColumnType, reading: Reading, *, strict: bool) -> tuple[Any, ReadValues]:
+def _value(kind: ColumnType, reading: Reading, *, mode: Mode) -> tuple[Any, ReadValues]:
     """The Python type that a value of `kind` is decoded to, and how such values become an array."""
     match kind:
         case Scalar("JSON"):
             return Raw, _json_texts
-        case Scalar("VARCHAR") if reading.declared and not strict:
+        case Scalar("VARCHAR") if reading.declared and mode == "lenient":
             return Raw, _verbatim_texts
         case Scalar(name):
-            python = _STRICT[name] if strict and not reading.format else Any
-            return python, functools.partial(scalars, kind=kind, reading=reading)
+            python = Any if mode == "lenient" or reading.format else _USUAL[name]
+            return python, lambda values, misfits: scalars(values, kind, reading, misfits)
         case ListOf(element):
-            inner, read = _value(element, reading, strict=strict)
-            return _or_other(list[inner], strict=strict), functools.partial(_lists, kind, read)  # type: ignore[valid-type]
+            inner, read = _value(element, reading, mode=mode)
+            return _or_other(list[inner], mode=mode), functools.partial(_lists, kind, read)  # type: ignore[valid-type]
         case Struct(fields):
             tree = {name: Column(name, field, (name,), reading.declared, reading.format) for name, field in fields}
-            struct, read_object = _object(tree, frozenset(), strict=strict)
-            return _or_other(struct, strict=strict), functools.partial(_structs, kind, read_object)
+            struct, read_object = _object(tree, frozenset(), mode=mode)
+            return _or_other(struct, mode=mode), functools.partial(_structs, kind, struct, read_object)
         case _:
             assert_never(kind)
 
 
 #: What the usual values of a scalar are decoded to.
-_STRICT: dict[str, Any] = {
+_USUAL: dict[str, Any] = {
     "BOOLEAN": bool | None,
     "INTEGER": int | None,
     "BIGINT": int | None,
@@ -186,15 +227,19 @@ _STRICT: dict[str, Any] = {
 }
 
 
-def _or_other(kind: Any, *, strict: bool) -> Any:  # noqa: ANN401 - types made at run time
+#: Of these, the ones that Arrow converts without a further look: what does not fit raises.
+_TAKEN_AS_THEY_ARE = frozenset({Scalar("BOOLEAN"), Scalar("INTEGER"), Scalar("BIGINT"), VARCHAR})
+
+
+def _or_other(kind: Any, *, mode: Mode) -> Any:  # noqa: ANN401 - types made at run time
     """`kind` or null; leniently, any other JSON value too."""
-    if strict:
+    if mode != "lenient":
         return kind | None
     others = bool | int | float | str | None
     return kind | others | (dict[str, Any] if get_origin(kind) is list else list[Any])  # no union has two of a kind
 
 
-def _json_texts(values: Sequence[Any]) -> pa.Array:
+def _json_texts(values: Sequence[Any], _: Misfits | None) -> pa.Array:
     """The values' own JSON texts; null, and a field of an object that is null, is NULL."""
     texts = [None if value is None else bytes(value).decode() for value in values]
     texts = [None if text == "null" else text for text in texts]
@@ -208,27 +253,30 @@ def _raw_reader(kind: Scalar, reading: Reading) -> ReadValues:
     """How values that are still raw become an array of scalars."""
     if kind == VARCHAR and reading.declared:
         return _verbatim_texts
-    return lambda values: scalars([None if v is None else _check_json(v) for v in values], kind, reading)
+    return lambda values, misfits: scalars(
+        [None if v is None else _check_json(v) for v in values], kind, reading, misfits
+    )
 
 
-def _verbatim_texts(values: Sequence[Any]) -> pa.Array:
+def _verbatim_texts(values: Sequence[Any], _: Misfits | None) -> pa.Array:
     """Texts as they are, any other value as its own JSON text: a number keeps its digits."""
     texts = [None if value is None else bytes(value).decode() for value in values]
     read = [text if text is None else _check_json(text) for text in texts]
     return pa.array([v if v is None or type(v) is str else t for t, v in zip(texts, read, strict=True)], pa.string())
 
 
-def _lists(kind: ListOf, read: ReadValues, values: Sequence[Any]) -> pa.Array:
-    if not set(map(type, values)) <= {list, type(None)}:
-        raise Misfit
+def _lists(kind: ListOf, read: ReadValues, values: Sequence[Any], misfits: Misfits | None) -> pa.Array:
+    values = of_kind(list, values, misfits)
     offsets = [0, *accumulate(0 if value is None else len(value) for value in values)]
-    inner = read([each for value in values if value is not None for each in value])
+    inner = read([each for value in values if value is not None for each in value], misfits)
     mask = pa.array([value is None for value in values], pa.bool_())
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), inner, type=storage_type(kind), mask=mask)
 
 
-def _structs(kind: Struct, read: ReadRecords, values: Sequence[Any]) -> pa.Array:
-    children = [array for _, array in read(values, {})]
+def _structs(kind: Struct, struct: type, read: ReadRecords, values: Sequence[Any], misfits: Misfits | None) -> pa.Array:
+    values = of_kind(get_origin(struct) or struct, values, misfits)
+    by_name = dict(read(values, Filling({}, misfits)))
+    children = [by_name[name] for name, _ in kind.fields]
     mask = pa.array([value is None for value in values], pa.bool_())
     return pa.StructArray.from_arrays(children, fields=list(storage_type(kind)), mask=mask)
 

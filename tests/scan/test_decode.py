@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -20,9 +20,9 @@ from apikit_sql.column_types import Column, TimeFormat, parse_type
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import DecodeError, SchemaDriftError
 from apikit_sql.plan.request_plan import Nested, RequestPlan, ScanPlan
-from apikit_sql.records import read_envelope
+from apikit_sql.records import Envelope, read_envelope
 from apikit_sql.scan.batches import project
-from apikit_sql.scan.decode import decode_page, read_records
+from apikit_sql.scan.decode import PageDecoder, read_records
 from apikit_sql.scan.schema import infer_columns
 from tests.fakes.api import BASE_URL, FakeApi
 
@@ -38,11 +38,16 @@ def column(kind: str, *, declared: bool = False, time_format: TimeFormat = "", n
     return Column(name, parse_type(kind), (name,), declared=declared, format=time_format)
 
 
+def batch_of(page: Page, columns: Sequence[Column], fills: Mapping[str, object] | None = None) -> pa.RecordBatch:
+    """The batch of one page, read by a decoder of its own."""
+    return PageDecoder(columns).decode(page, fills or {})
+
+
 def decoded(value: Any, kind: str, *, declared: bool = False, time_format: TimeFormat = "") -> Any:
     """The one value of a page, as Python has what DuckDB would read."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     columns = [column(kind, declared=declared, time_format=time_format)]
-    batch = decode_page(page_of(b'[{"v": ' + body + b"}]"), columns, {})
+    batch = batch_of(page_of(b'[{"v": ' + body + b"}]"), columns)
     batch.validate(full=True)
     found = batch.column(0)[0].as_py()
     return int.from_bytes(found, "little", signed=True) if kind == "HUGEINT" and found is not None else found
@@ -66,7 +71,7 @@ FITS: list[tuple[str, Any, Any]] = [
     ("BIGINT", 2**63 - 1, 2**63 - 1),
     ("BIGINT", -(2**63), -(2**63)),
     ("BIGINT", 3.0, 3),
-    ("BIGINT", b"9007199254740992.0", 2**53),
+    ("BIGINT", b"9007199254740991.0", 2**53 - 1),
     ("BIGINT", b"1e3", 1000),
     ("BIGINT", b"-0", 0),
     ("BIGINT", b"-0.0", 0),
@@ -132,7 +137,7 @@ def test_a_negative_nought_keeps_its_sign() -> None:
 def test_null_and_a_missing_field_are_null_in_every_type(kind: str, value: Any, expected: Any) -> None:
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
 
-    batch = decode_page(page_of(b'[{"v": null}, {"v": ' + body + b"}, {}]"), [column(kind)], {})
+    batch = batch_of(page_of(b'[{"v": null}, {"v": ' + body + b"}, {}]"), [column(kind)])
 
     assert batch.column(0).is_null().to_pylist() == [True, False, True]
     assert expected is not None
@@ -187,7 +192,7 @@ def test_a_declared_column_takes_values_and_their_texts_mixed(
 ) -> None:
     page = page_of([{"v": value} for value in values])
 
-    assert decode_page(page, [column(kind, declared=True)], {}).column(0).to_pylist() == expected
+    assert batch_of(page, [column(kind, declared=True)]).column(0).to_pylist() == expected
 
 
 MISFITS: list[tuple[str, Any]] = [
@@ -205,6 +210,7 @@ MISFITS: list[tuple[str, Any]] = [
     ("BIGINT", 2**64),
     ("BIGINT", 10**400),
     ("BIGINT", 2.5),
+    ("BIGINT", b"9007199254740993.0"),  # a double rounds it to 2**53
     ("BIGINT", b"9007199254740994.0"),
     ("BIGINT", b"1e300"),
     ("BIGINT", True),
@@ -340,7 +346,7 @@ def test_json_holds_any_value(text: str) -> None:
 def test_json_is_held_as_text_and_hugeint_as_bytes_until_the_filter_is_applied() -> None:
     columns = [column("JSON", name="j"), column("HUGEINT[]", name="h")]
 
-    batch = decode_page(page_of([{"j": {"a": 1}, "h": [1]}]), columns, {})
+    batch = batch_of(page_of([{"j": {"a": 1}, "h": [1]}]), columns)
 
     assert batch.schema.types == [pa.string(), pa.list_(pa.binary(16))]
     assert project(batch, columns).schema.types == [
@@ -356,7 +362,7 @@ def test_types_of_duckdbs_own_survive_inside_structs_and_lists(kind: str) -> Non
     leaf = {"h": 2**100, "j": [{"a": 1}, None]}
     value: Any = [leaf, None] if kind.endswith("]") else {"s": leaf} if kind.startswith("STRUCT(s") else leaf
 
-    batch = project(decode_page(page_of([{"v": value}, {"v": None}, {}]), [column(kind)], {}), [column(kind)])
+    batch = project(batch_of(page_of([{"v": value}, {"v": None}, {}]), [column(kind)]), [column(kind)])
     with duckdb.connect() as con:
         con.register("t", pa.Table.from_batches([batch]))
         texts = [text for (text,) in con.execute("SELECT CAST(to_json(v) AS VARCHAR) FROM t").fetchall()]
@@ -368,19 +374,19 @@ def test_types_of_duckdbs_own_survive_inside_structs_and_lists(kind: str) -> Non
 
 
 def test_a_page_without_records_has_the_columns_and_no_rows() -> None:
-    batch = decode_page(page_of([]), [column("STRUCT(a BIGINT[])"), column("JSON", name="j")], {})
+    batch = batch_of(page_of([]), [column("STRUCT(a BIGINT[])"), column("JSON", name="j")])
 
     assert (batch.num_rows, batch.schema.names) == (0, ["v", "j"])
 
 
 def test_without_columns_only_the_rows_are_counted() -> None:
-    batch = decode_page(page_of([{"a": 1}, {}, {"b": "x"}]), [], {})
+    batch = batch_of(page_of([{"a": 1}, {}, {"b": "x"}]), [])
 
     assert (batch.num_rows, batch.num_columns) == (3, 0)
 
 
 def test_columns_come_in_the_order_asked_for() -> None:
-    batch = decode_page(page_of([{"a": 1, "b": 2}]), [column("BIGINT", name="b"), column("BIGINT", name="a")], {})
+    batch = batch_of(page_of([{"a": 1, "b": 2}]), [column("BIGINT", name="b"), column("BIGINT", name="a")])
 
     assert batch.to_pylist() == [{"b": 2, "a": 1}]
 
@@ -388,7 +394,7 @@ def test_columns_come_in_the_order_asked_for() -> None:
 def test_a_field_inside_objects_is_read_by_its_path() -> None:
     inside = Column("u__n", parse_type("BIGINT"), ("u", "n"))
 
-    batch = decode_page(page_of([{"u": {"n": 1}}, {"u": {}}, {"u": None}, {}]), [inside], {})
+    batch = batch_of(page_of([{"u": {"n": 1}}, {"u": {}}, {"u": None}, {}]), [inside])
 
     assert batch.column(0).to_pylist() == [1, None, None, None]
 
@@ -397,36 +403,43 @@ def test_an_object_that_became_a_text_is_drift_of_the_fields_inside() -> None:
     inside = Column("u__n", parse_type("BIGINT"), ("u", "n"))
 
     with pytest.raises(SchemaDriftError, match=r'page 1, record 2: u__n = .*"gone"'):
-        decode_page(page_of([{"u": {"n": 1}}, {"u": "gone"}]), [inside], {})
+        batch_of(page_of([{"u": {"n": 1}}, {"u": "gone"}]), [inside])
 
 
 def test_scalars_are_records_with_one_value() -> None:
     value = Column("value", parse_type("BIGINT"), ())
 
-    assert decode_page(page_of([1, None, 3]), [value], {}).column(0).to_pylist() == [1, None, 3]
+    assert batch_of(page_of([1, None, 3]), [value]).column(0).to_pylist() == [1, None, 3]
 
 
 def test_a_scalar_among_objects_is_drift() -> None:
     with pytest.raises(SchemaDriftError, match=r"page 1, record 2: v = 7 does not fit BIGINT"):
-        decode_page(page_of([{"v": 1}, 7]), [column("BIGINT")], {})
+        batch_of(page_of([{"v": 1}, 7]), [column("BIGINT")])
 
 
 @pytest.mark.parametrize("record", [b"1e400", b'{"v": 1e400}', b'{"v": "\\ud800"}', b'{"v": "\xff"}', b'{"v": nan}'])
 def test_a_record_that_no_json_reader_takes_is_an_error_that_names_the_page(record: bytes) -> None:
-    page = Page(3, URL, 200, httpx.Headers(), read_envelope(b"[]", ""))
-    page = Page(3, URL, 200, httpx.Headers(), _with_records(page, record))
+    page = Page(3, URL, 200, httpx.Headers(), _envelope_of(record))
 
     with pytest.raises(DecodeError, match=r"https://api\.test/t, page 3: a record is not JSON"):
         read_records(page)
 
 
-def _with_records(page: Page, record: bytes) -> Any:
-    text = msgspec.Raw(b"[" + record + b"]")
-    return type(page.envelope)("", is_single=False, records=(msgspec.Raw(record),), text=text)
+def _envelope_of(record: bytes) -> Envelope:
+    return Envelope("", is_single=False, text=msgspec.Raw(b"[" + record + b"]"))
+
+
+@pytest.mark.parametrize("columns", [[], [column("BIGINT")]], ids=["no column", "a column"])
+@pytest.mark.parametrize("records", [b"1,", b"nan", b"[" * 100_000 + b"]" * 100_000], ids=["comma", "nan", "deep"])
+def test_whatever_is_read_of_a_page_that_is_no_json_the_error_names_it(records: bytes, columns: list[Column]) -> None:
+    page = Page(3, URL, 200, httpx.Headers(), _envelope_of(records))
+
+    with pytest.raises(DecodeError, match=r"https://api\.test/t, page 3: "):
+        batch_of(page, columns)
 
 
 def test_a_record_nested_too_deeply_is_an_error_that_names_the_page() -> None:
-    page = Page(3, URL, 200, httpx.Headers(), _with_records(page_of([]), b"[" * 100_000 + b"]" * 100_000))
+    page = Page(3, URL, 200, httpx.Headers(), _envelope_of(b"[" * 100_000 + b"]" * 100_000))
 
     with pytest.raises(DecodeError, match="page 3: a record is nested too deeply"):
         read_records(page)
@@ -438,7 +451,7 @@ def test_a_record_nested_too_deeply_is_an_error_that_names_the_page() -> None:
 def test_a_key_column_that_a_record_lacks_has_the_keys_value() -> None:
     columns = [column("VARCHAR", declared=True, name="owner"), column("BIGINT", declared=True, name="v")]
 
-    batch = decode_page(page_of([{"v": 1}, {"v": 2, "owner": "other"}, {"owner": None}]), columns, {"owner": "duckdb"})
+    batch = batch_of(page_of([{"v": 1}, {"v": 2, "owner": "other"}, {"owner": None}]), columns, {"owner": "duckdb"})
 
     assert batch.column(0).to_pylist() == ["duckdb", "other", None]
     assert batch.column(1).to_pylist() == [1, 2, None]
@@ -453,16 +466,19 @@ def test_a_key_column_that_a_record_lacks_has_the_keys_value() -> None:
         ("TIMESTAMPTZ", utc(2024, 2, 29, 12), utc(2024, 2, 29, 12)),
         ("TIMESTAMPTZ", utc(2024, 2, 29, 12, 0, 0, 1), utc(2024, 2, 29, 12, 0, 0, 1)),
         ("BOOLEAN", True, True),
+        ("VARCHAR", 7, "7"),
+        ("VARCHAR", True, "true"),
+        ("VARCHAR", dt.date(2024, 2, 29), "2024-02-29"),
     ],
 )
 def test_a_key_of_any_kind_fills_its_column(kind: str, key: object, expected: object) -> None:
-    batch = decode_page(page_of([{}]), [column(kind, declared=True)], {"v": key})
+    batch = batch_of(page_of([{}]), [column(kind, declared=True)], {"v": key})
 
     assert batch.column(0).to_pylist() == [expected]
 
 
 def test_a_time_fills_a_key_column_whose_records_write_seconds() -> None:
-    batch = decode_page(
+    batch = batch_of(
         page_of([{}, {"v": 0}]),
         [column("TIMESTAMPTZ", declared=True, time_format="epoch")],
         {"v": utc(2024, 2, 29, 12)},
@@ -476,7 +492,7 @@ def test_a_time_fills_a_key_column_whose_records_write_seconds() -> None:
 
 def drift(records: list[Any], which: Column, number: int = 1) -> str:
     with pytest.raises(SchemaDriftError) as raised:
-        decode_page(page_of(records, number), [which], {})
+        batch_of(page_of(records, number), [which])
     return str(raised.value)
 
 
@@ -650,7 +666,7 @@ def same(original: Any, found: Any) -> bool:
 
 def through_duckdb(records: list[Any], columns: tuple[Column, ...], number: int = 1) -> list[tuple[Any, ...]]:
     """The rows of one page as DuckDB fetches them; JSON columns read again."""
-    batch = project(decode_page(page_of(records, number), columns, {}), columns)
+    batch = project(batch_of(page_of(records, number), columns), columns)
     with duckdb.connect() as con:
         con.register("t", pa.Table.from_batches([batch]))
         return [tuple(map(_read, row, columns)) for row in con.execute("FROM t").fetchall()]

@@ -7,12 +7,12 @@ import duckdb
 import httpx
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apikit_sql.column_types import JSON, VARCHAR, Column, ListOf, Scalar, Struct, parse_type
+from apikit_sql.column_types import EXTRA, JSON, VARCHAR, Column, ListOf, Scalar, Struct, TimeFormat, parse_type
 from apikit_sql.errors import CallError
-from apikit_sql.plan.request_plan import Nested, RequestPlan, ScanPlan
+from apikit_sql.plan.request_plan import Nested, OnDrift, RequestPlan, ScanPlan
 from apikit_sql.scan.schema import arrow_schema, arrow_type, infer_columns, infer_type
 from tests.fakes.api import BASE_URL, FakeApi
 
@@ -291,6 +291,7 @@ TYPES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(kinds=st.lists(TYPES, min_size=1, max_size=4))
 def test_duckdb_sees_the_types_that_columns_have(kinds: list[Scalar | Struct | ListOf]) -> None:
     schema = arrow_schema(Column(f"c{n}", kind, (f"c{n}",)) for n, kind in enumerate(kinds))
@@ -337,3 +338,134 @@ def test_an_empty_first_page_without_declared_columns_says_how_to_declare_them(a
 
 def test_an_object_with_a_nul_in_a_key_is_json() -> None:
     assert inferred({"s": {"a": 1, "a\0b": 2}}) == {"s": "JSON"}
+
+
+# --- as text, with keys, with the rest -------------------------------------------------------------------------------
+
+
+def columns_of(
+    *records: Any,
+    nested: Nested = "struct",
+    on_drift: OnDrift = "error",
+    types: tuple[Column, ...] = (),
+    key_fields: tuple[Column, ...] = (),
+    extra: bool = False,
+) -> tuple[Column, ...]:
+    scan = ScanPlan(
+        RequestPlan("shop", BASE_URL, "/orders"),
+        nested=nested,
+        on_drift=on_drift,
+        types=types,
+        key_fields=key_fields,
+        extra=extra,
+    )
+    return infer_columns(scan, records)
+
+
+TEXTUAL: list[tuple[str, Any, str]] = [
+    ("a boolean", True, "VARCHAR"),
+    ("an integer", 1, "VARCHAR"),
+    ("a huge integer", 2**100, "VARCHAR"),
+    ("a float", 1.5, "VARCHAR"),
+    ("a text", "x", "VARCHAR"),
+    ("a date", "2024-02-29", "VARCHAR"),
+    ("a time", "2024-02-29T12:00:00", "VARCHAR"),
+    ("a moment", "2024-02-29T12:00:00Z", "VARCHAR"),
+    ("a null", None, "JSON"),
+    ("a list", [1], "VARCHAR[]"),
+    ("an empty list", [], "JSON[]"),
+    ("an object", {"a": 1, "b": None}, "STRUCT(a VARCHAR, b JSON)"),
+    ("objects in lists in objects", {"a": [{"b": 1.5}]}, "STRUCT(a STRUCT(b VARCHAR)[])"),
+]
+
+
+@pytest.mark.parametrize(("value", "expected"), [each[1:] for each in TEXTUAL], ids=[each[0] for each in TEXTUAL])
+def test_as_text_every_scalar_is_varchar_where_it_was(value: Any, expected: str) -> None:
+    (found,) = columns_of({"v": value}, on_drift="text")
+
+    assert found == Column("v", parse_type(expected), ("v",), declared=True)
+
+
+def test_as_text_mixed_kinds_stay_json() -> None:
+    found = columns_of({"v": 1, "id": 1}, {"v": "x", "id": 2}, on_drift="text")
+
+    assert [(c.name, str(c.type)) for c in found] == [("v", "JSON"), ("id", "VARCHAR")]
+
+
+@pytest.mark.parametrize("nested", ["flatten", "json"])
+def test_as_text_nothing_but_scalars_changes(nested: Nested) -> None:
+    as_text, usual = columns_of(NESTED, nested=nested, on_drift="text"), columns_of(NESTED, nested=nested)
+
+    assert [(c.name, c.path) for c in as_text] == [(c.name, c.path) for c in usual]
+    assert [str(c.type) == "JSON" for c in as_text] == [str(c.type) == "JSON" for c in usual]
+    assert {str(c.type) for c in as_text} == ({"JSON", "VARCHAR"})
+
+
+@pytest.mark.parametrize("time_format", ["", "epoch"])
+def test_as_text_types_that_were_asked_for_are_text_too(time_format: TimeFormat) -> None:
+    at = Column("at", parse_type("TIMESTAMPTZ"), ("at",), declared=True, format=time_format)
+
+    assert columns_of({"at": 0}, types=(at,)) == (at,)
+    assert columns_of({"at": 0}, types=(at,), on_drift="text") == (Column("at", VARCHAR, ("at",), declared=True),)
+
+
+def test_nulls_for_what_drifts_leave_the_inferred_types() -> None:
+    assert columns_of(NESTED, on_drift="null") == columns_of(NESTED)
+
+
+OWNER = Column("owner", VARCHAR, ("owner",), declared=True)
+
+
+def test_a_key_that_records_lack_is_a_column_at_the_end() -> None:
+    number = Column("n", Scalar("BIGINT"), ("n",), declared=True)
+
+    found = columns_of({"id": 1}, key_fields=(OWNER, number))
+
+    assert found == (Column("id", Scalar("BIGINT"), ("id",)), OWNER, number)
+
+
+def test_a_key_that_records_have_is_their_own_column() -> None:
+    found = columns_of({"Owner": "x", "id": 1}, key_fields=(OWNER,))
+
+    assert found == (Column("Owner", VARCHAR, ("Owner",)), Column("id", Scalar("BIGINT"), ("id",)))
+
+
+def test_a_key_that_is_null_in_the_whole_sample_has_the_type_of_its_values() -> None:
+    found = columns_of({"owner": None, "id": 1}, key_fields=(OWNER,))
+
+    assert found == (OWNER, Column("id", Scalar("BIGINT"), ("id",)))
+
+
+@pytest.mark.parametrize("value", [{"login": "x"}, ["x"]])
+def test_a_key_that_cannot_be_compared_with_what_records_have_is_an_error_that_says_so(value: Any) -> None:
+    with pytest.raises(CallError, match="keys has 'owner', but the records have a owner of type"):
+        columns_of({"owner": value}, key_fields=(OWNER,))
+
+
+def test_a_key_stands_beside_a_list_of_scalars() -> None:
+    assert columns_of(1, 2, key_fields=(OWNER,)) == (Column("value", Scalar("BIGINT"), ()), OWNER)
+
+
+def test_a_key_keeps_its_type_as_text() -> None:
+    number = Column("n", Scalar("BIGINT"), ("n",), declared=True)
+
+    assert columns_of({"id": 1}, key_fields=(number,), on_drift="text")[-1] == number
+
+
+def test_the_rest_is_the_last_column() -> None:
+    found = columns_of({"id": 1}, key_fields=(OWNER,), extra=True)
+
+    assert found == (Column("id", Scalar("BIGINT"), ("id",)), OWNER, EXTRA)
+    assert str(EXTRA.type) == "JSON"
+
+
+@pytest.mark.parametrize("on_drift", ["error", "null", "text"])
+@pytest.mark.parametrize("field", ["_extra", "_EXTRA"])
+def test_the_rest_takes_another_name_where_records_have_its_own(field: str, on_drift: OnDrift) -> None:
+    found = columns_of({field: "x"}, on_drift=on_drift, extra=True)
+
+    assert [(c.name, c.path, c.is_rest) for c in found] == [(field, (field,), False), ("_extra_1", ("_extra",), True)]
+
+
+def test_a_list_of_scalars_has_a_rest_too() -> None:
+    assert [c.name for c in columns_of(1, 2, extra=True)] == ["value", "_extra"]
