@@ -6,19 +6,23 @@ a timestamp from a text.
 
 import datetime as dt
 import json
+import math
 import re
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from apikit_sql.connector.manifest import ColumnChoice, KeyColumn, Operator, PaginationConfig, Strategy
 from apikit_sql.connector.registry import explain
 from apikit_sql.errors import CallError
+from apikit_sql.plan.predicate import Value
+from apikit_sql.plan.request_plan import Keys, OnDrift, OnError
 from apikit_sql.redaction import is_secret_header, is_secret_param
 from apikit_sql.secrets import has_reference, is_reference
 
 _WRITTEN = "Options are written name := value; name = value is a comparison, which DuckDB passes as a boolean."
+_BOOLEANS = frozenset({"extra"})
 _OBJECTS = frozenset({"params", "path_params", "columns", "types", "filters", "headers"})
 _FILTER = re.compile(r"\s*(?P<column>.*?[^\s!<>=])\s*(?P<operator>>=|<=|>|<|=)?\s*")
 _PAGE_PARAMS = frozenset({"key", "auth", "sig", "signature", "token", "credential"})  # of many innocent uses too
@@ -48,6 +52,10 @@ class _Verbatim(str):
     __slots__ = ()
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 JsonObject = Annotated[dict[str, Any], BeforeValidator(_object)]
 
 
@@ -60,6 +68,8 @@ class Call(BaseModel):
     path: str
     params: JsonObject = Field(default_factory=dict)
     params_type: str = ""
+    keys: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_object)] | None = None
+    keys_type: str = ""
     path_params: JsonObject = Field(default_factory=dict)
     path_params_type: str = ""
     data_path: str | None = None
@@ -72,8 +82,17 @@ class Call(BaseModel):
     types: Annotated[dict[str, ColumnChoice], BeforeValidator(_object)] = Field(default_factory=dict)
     nested: Literal["struct", "flatten", "json"] = "struct"
     filters: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
+    method: Annotated[Literal["GET", "POST"], BeforeValidator(_upper)] | None = None
+    body: Annotated[dict[str, Any] | list[Any], BeforeValidator(_object)] | None = None
     headers: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
+    sample_pages: Annotated[int, Field(ge=1)] = 1
+    on_drift: OnDrift = "error"
+    extra: bool = False
+    concurrency: Annotated[int, Field(ge=1, le=64)] | None = None
+    on_error: OnError = "error"
     timeout: Annotated[float, Field(gt=0)] | None = None
+    max_wait: Annotated[float, Field(ge=0)] | None = None
+    max_requests: Annotated[int, Field(ge=1)] | None = None
 
 
 def read_call(text: str) -> Call:
@@ -82,8 +101,10 @@ def read_call(text: str) -> Call:
     Raises CallError that names the option, what is wrong with it and what to write.
     """
     arguments = {name: value for name, value in json.loads(text, parse_float=_number_text).items() if value is not None}
+    if "keys" not in arguments and arguments.get("keys_type", '"NULL"') != '"NULL"':
+        arguments["keys"] = []  # a list that list() made of no rows is NULL
     for name, value in arguments.items():
-        if isinstance(value, bool):
+        if isinstance(value, bool) and name not in _BOOLEANS:
             message = f"apikit: {name} is a boolean. {_WRITTEN}"
             raise CallError(message)
         if name in _OBJECTS and not isinstance(_object(value), dict):
@@ -127,13 +148,36 @@ def _refuse_secrets(call: Call) -> None:
         if is_secret_header(name) or has_reference(value):
             message = f"apikit: the header {name!r} carries a credential, which SQL must not. {_INSTEAD}"
             raise CallError(message)
-    for option in (call.params, call.path_params):
+    for option in (call.params, call.path_params, *(call.keys or ()), *_objects_in(call.body)):
         for name, value in option.items():
             is_named_so = is_secret_param(name) and name.lower() not in _PAGE_PARAMS
             texts = value if isinstance(value, list) else [value]
             if is_named_so or any(isinstance(text, str) and has_reference(text) for text in texts):
                 message = f"apikit: the parameter {name!r} carries a credential, which SQL must not. {_INSTEAD}"
                 raise CallError(message)
+
+
+def _objects_in(value: object) -> Iterator[dict[str, Any]]:
+    """Every object within a JSON value."""
+    if isinstance(value, dict):
+        yield value
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _objects_in(each)
+
+
+def body_bytes(value: object) -> bytes:
+    """A body as JSON, its numbers as they were written."""
+    return json.dumps(_numbers(value)).encode()
+
+
+def _numbers(value: object) -> object:
+    if isinstance(value, dict):
+        return {name: _numbers(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_numbers(each) for each in value]
+    return float(value) if isinstance(value, _Verbatim) else value
 
 
 _INSTEAD = "Give the token in Python, install(con, tokens={'https://...': 'env:NAME'}), or in the connector's manifest."
@@ -180,6 +224,30 @@ def _time_fields(sql_type: str) -> frozenset[str]:
         return frozenset({""})
     fields = re.findall(r'(?:^STRUCT\(|, )(?:"((?:[^"]|"")+)"|(\w+)) TIMESTAMP(?:_\w+)?\b', sql_type)
     return frozenset((quoted.replace('""', '"') or plain).lower() for quoted, plain in fields)
+
+
+def key_tuples(call: Call) -> tuple[Keys, ...] | None:
+    """The tuples of `keys`, each once, in the order given; times as RFC 3339. None where there are none.
+
+    Raises CallError where they differ in their names, or hold what is no value.
+    """
+    if call.keys is None:
+        return None
+    times = _time_fields(call.keys_type.removesuffix("[]"))
+    names = {name for key in call.keys for name in key}
+    found: dict[str, Keys] = {}
+    for key in call.keys:
+        for name in sorted(names):
+            value = key.get(name)
+            if isinstance(value, dict | list | None) or _numbers(value) in {math.inf, -math.inf}:
+                message = f"apikit: keys has no value for {name!r} in {key}; each key needs all of {sorted(names)}."
+                raise CallError(message)
+        pairs = tuple(
+            (n, _rfc3339(str(v)) if n.lower() in times or "" in times else cast("Value", _numbers(v)))
+            for n, v in key.items()
+        )
+        found[repr(sorted(pairs))] = pairs
+    return tuple(found.values())
 
 
 def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:

@@ -1,22 +1,46 @@
 """A call and its connector as a scan plan: defaults joined, the path filled, nothing sent."""
 
-import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
-from apikit_sql.column_types import JSON, Column, Scalar, parse_type
-from apikit_sql.connector.manifest import AuthConfig, ColumnConfig, Connector, KeyColumn, PaginationConfig, Stream
+from apikit_sql.column_types import Column
+from apikit_sql.connector.manifest import AuthConfig, Connector, KeyColumn, PaginationConfig, Stream
 from apikit_sql.connector.registry import explain
 from apikit_sql.connector.template import check_path, fields_of, fill_path
 from apikit_sql.errors import CallError
 from apikit_sql.origin import origin_of
-from apikit_sql.plan.call import Call, filter_key_columns, query_params
-from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+from apikit_sql.plan.call import Call, body_bytes, filter_key_columns, key_tuples, query_params
+from apikit_sql.plan.columns import (
+    column_of,
+    columns_of_keys,
+    declared_columns,
+    with_extra,
+    with_key_columns,
+    with_key_fields,
+)
+from apikit_sql.plan.request_plan import Keys, RequestPlan, ScanPlan
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What holds where a call says nothing: seconds to wait for an API's limit, and requests that a scan may send."""
+
+    max_wait: float = 60
+    max_requests: int | None = None
+
+
+#: What holds where nobody says anything.
+USUAL_LIMITS = Limits()
+
+
+EMPTY: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _NO_STREAM = Stream(path="/")
 
 
@@ -25,8 +49,13 @@ def is_base_url(connector: str) -> bool:
     return connector.startswith(("https://", "http://"))
 
 
-def ad_hoc_connector(base_url: str, tokens: Mapping[str, str]) -> Connector:
-    """A connector for an API known by its base URL alone, with the token that `tokens` has for its origin."""
+def ad_hoc_connector(
+    base_url: str, tokens: Mapping[str, str], read_posts: Mapping[str, tuple[str, ...]] = EMPTY
+) -> Connector:
+    """A connector for an API known by its base URL alone, with the token that `tokens` has for its origin.
+
+    `read_posts` are patterns of an origin's whole paths that are read by POST.
+    """
     try:
         host = urlsplit(base_url).netloc
         token = {origin_of(origin): text for origin, text in tokens.items()}.get(origin_of(base_url))
@@ -36,51 +65,83 @@ def ad_hoc_connector(base_url: str, tokens: Mapping[str, str]) -> Connector:
             )
             raise CallError(message)
         auth = AuthConfig(type="bearer", token=SecretStr(token)) if token else AuthConfig()
-        return Connector(name=host, base_url=base_url.rstrip("/"), auth=auth)
+        base_url = base_url.rstrip("/")
+        posts = {origin_of(origin): patterns for origin, patterns in read_posts.items()}.get(origin_of(base_url), ())
+        before = urlsplit(base_url).path
+        own = tuple(p.removeprefix(before) for p in posts if p.startswith(before + "/"))
+        return Connector(name=host, base_url=base_url, auth=auth, read_posts=own)
     except (ValidationError, ValueError):
         message = "apikit: the connector is not a base URL (https://host, a port, a path); parameters go into params."
         raise CallError(message) from None
 
 
-def plan_call(call: Call, connector: Connector, max_wait: float = 60) -> ScanPlan:
-    """The scan that `call` asks of `connector`, waiting at most `max_wait` seconds for a limit of its API.
+def plan_call(call: Call, connector: Connector, limits: Limits = USUAL_LIMITS) -> ScanPlan:
+    """The scan that `call` asks of `connector`, within `limits` where the call sets none.
 
     What the call says wins over the stream, the stream over the connector. Raises CallError where they do not fit
     together, naming the option.
     """
     stream = _stream(call, connector)
     path = _path(call, stream)
-    columns = _declared_columns(call, stream)
+    columns = declared_columns(call, stream)
     keys = _key_columns(call, stream, path)
     given_keys = tuple(
         (key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params
     )
-    if columns is None and fields_of(path):
-        name = fields_of(path)[0]
-        message = (
-            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}, "
-            f"or declare columns := {{...}} and write WHERE {name} = ..."
-        )
-        raise CallError(message)
-    if columns is not None and call.nested != "struct":
-        message = "apikit: nested shapes inferred columns; here they are declared, so declare them in that shape."
-        raise CallError(message)
-    types = tuple(_column(name, config) for name, config in call.types.items())
+    given_tuples = key_tuples(call)
+    key_fields = columns_of_keys(given_tuples, keys)
+    if columns is None:
+        _refuse_open_fields(path, given_tuples, key_fields)
+    else:
+        _refuse_inference(call)
+        columns = with_key_columns(columns, (*stream.key_columns, *keys))
+        columns = with_extra(with_key_fields(columns, key_fields), is_wanted=call.extra)
     return ScanPlan(
-        request=_request(call, stream, connector, path, max_wait),
-        columns=None if columns is None else _with_key_columns(columns, (*stream.key_columns, *keys)),
-        types=types,
+        request=_request(call, stream, connector, path, limits.max_wait),
+        columns=columns,
+        types=tuple(column_of(name, config) for name, config in call.types.items()),
         nested=call.nested,
+        sample_pages=call.sample_pages,
+        on_drift=call.on_drift,
+        extra=call.extra,
         key_columns=keys,
         given_keys=given_keys,
+        keys=given_tuples,
+        key_fields=key_fields,
         filters=tuple(key.column for key in filter_key_columns(call.filters)),
+        concurrency=call.concurrency or connector.concurrency,
+        on_error=call.on_error,
+        max_requests=limits.max_requests if call.max_requests is None else call.max_requests,
     )
 
 
+def _refuse_open_fields(path: str, keys: tuple[Keys, ...] | None, key_fields: tuple[Column, ...]) -> None:
+    """Raise CallError where nothing fills a field of `path`, so that no page can be sampled."""
+    asked = {field.name.lower() for field in key_fields}
+    still_open = [name for name in fields_of(path) if name.lower() not in asked]
+    if still_open and keys != ():
+        name = still_open[0]
+        message = (
+            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}, "
+            f"or keys := [{{{name}: ...}}, ...], or declare columns := {{...}} and write WHERE {name} = ..."
+        )
+        raise CallError(message)
+
+
+def _refuse_inference(call: Call) -> None:
+    """Raise CallError for options that shape inferred columns, where they are declared."""
+    if call.nested != "struct":
+        message = "apikit: nested shapes inferred columns; here they are declared, so declare them in that shape."
+        raise CallError(message)
+    if call.on_drift == "text":
+        message = "apikit: on_drift := 'text' makes inferred columns VARCHAR; here they are declared: declare VARCHAR."
+        raise CallError(message)
+
+
 def _request(call: Call, stream: Stream, connector: Connector, path: str, max_wait: float) -> RequestPlan:
-    pagination = _pagination(call, stream, connector)
-    if pagination.params_in == "body" and stream.method != "POST":
-        message = "apikit: pagination: params_in = 'body' needs a stream whose method is POST."
+    pagination, method = _pagination(call, stream, connector), _method(call, stream, connector)
+    if pagination.params_in == "body" and method != "POST":
+        message = "apikit: pagination: params_in = 'body' needs method := 'POST'."
         raise CallError(message)
     defaults = query_params("params", stream.params, "")
     given = query_params("params", call.params, call.params_type)
@@ -89,10 +150,10 @@ def _request(call: Call, stream: Stream, connector: Connector, path: str, max_wa
         connector=connector.name,
         base_url=connector.base_url.rstrip("/"),
         path=path,
-        method=stream.method,
+        method=method,
         params=tuple(pair for pair in defaults if pair[0] not in chosen) + given,
         headers=_headers({**connector.headers, **call.headers}),
-        body=json.dumps(stream.body).encode() if stream.method == "POST" else None,
+        body=body_bytes(stream.body if call.body is None else call.body) if method == "POST" else None,
         record_path=_record_path(call, stream, connector),
         pagination=pagination,
         pages=call.pages,
@@ -101,9 +162,35 @@ def _request(call: Call, stream: Stream, connector: Connector, path: str, max_wa
         rate_limit=connector.rate_limit,
         allowed_origins=connector.allowed_origins,
         timeout=call.timeout or connector.timeout,
-        max_wait=max_wait,
+        max_wait=max_wait if call.max_wait is None else call.max_wait,
         verify_ssl=connector.verify_ssl,
     )
+
+
+def _method(call: Call, stream: Stream, connector: Connector) -> str:
+    """GET, or POST where it is known to read: it is a stream's own, or a pattern of `read_posts` has the path."""
+    method = call.method or stream.method
+    if call.body is not None and method != "POST":
+        message = "apikit: a body needs method := 'POST'."
+        raise CallError(message)
+    if stream is not _NO_STREAM and method != stream.method:
+        message = f"apikit: the stream {call.path!r} is asked by {stream.method}, not by {method}."
+        raise CallError(message)
+    if stream is _NO_STREAM and method == "POST" and not any(_matches(p, call.path) for p in connector.read_posts):
+        base = urlsplit(connector.base_url)
+        message = (
+            f"apikit: POST {call.path} may change something. If it only reads, say so: in the manifest, read_posts = "
+            f"['{call.path}'], or install(con, read_posts={{'{base.scheme}://{base.netloc}': "
+            f"['{base.path.rstrip('/')}{call.path}']}})."
+        )
+        raise CallError(message)
+    return method
+
+
+def _matches(pattern: str, path: str) -> bool:
+    """Whether `path` is `pattern`, in which `*` stands for any one segment."""
+    asked, known = path.split("/"), pattern.split("/")
+    return len(asked) == len(known) and all(k in {"*", a} for k, a in zip(known, asked, strict=True))
 
 
 def _stream(call: Call, connector: Connector) -> Stream:
@@ -142,29 +229,6 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items())
 
 
-def _declared_columns(call: Call, stream: Stream) -> tuple[Column, ...] | None:
-    chosen = call.columns or {**stream.columns} or None
-    if chosen is None:
-        return None
-    if not call.columns:
-        unknown = call.types.keys() - chosen.keys()
-        if unknown:
-            message = f"apikit: types has {min(unknown)!r}, which is no column of {call.path!r}."
-            raise CallError(message)
-        chosen = {**chosen, **call.types}
-    elif call.types:
-        message = "apikit: columns is the whole schema; say types := {...} only where columns are inferred."
-        raise CallError(message)
-    if len({name.lower() for name in chosen}) < len(chosen):
-        message = "apikit: two of the declared columns differ by case only, which DuckDB does not tell apart."
-        raise CallError(message)
-    return tuple(_column(name, config) for name, config in chosen.items())
-
-
-def _column(name: str, config: ColumnConfig) -> Column:
-    return Column(name, parse_type(config.type), (name,), declared=True, format=config.format)
-
-
 def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]:
     """The call's filters, the stream's key columns, and a required one for each field of `path` still open.
 
@@ -182,18 +246,6 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
     free = tuple(key for key in chosen if (key.path in still_open if key.path else key.param not in call.params))
     known = {key.path for key in free}
     return free + tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
-
-
-def _with_key_columns(columns: tuple[Column, ...], keys: tuple[KeyColumn, ...]) -> tuple[Column, ...]:
-    """`columns` and one for each required key that they lack; the scan fills it with the key's value."""
-    names = {column.name.lower(): column for column in columns}
-    for key in keys:
-        column = names.get(key.column.lower())
-        if key.required and column is not None and not (isinstance(column.type, Scalar) and column.type != JSON):
-            message = f"apikit: {column.name} is a key column; it must be of a plain type, not {column.type}."
-            raise CallError(message)
-    lacking = {key.column: key for key in keys if key.required and key.column.lower() not in names}
-    return columns + tuple(Column(name, parse_type(key.type), (name,), declared=True) for name, key in lacking.items())
 
 
 def _pagination(call: Call, stream: Stream, connector: Connector) -> PaginationConfig:

@@ -12,7 +12,7 @@ from itertools import product
 from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
 from apikit_sql.errors import CallError
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
-from apikit_sql.plan.request_plan import ScanPlan, Trip
+from apikit_sql.plan.request_plan import Keys, ScanPlan, Trip
 
 _EXACT = 2**53  # whole numbers below are exact as DOUBLE
 #: How many values a closed integer range may have to be read as an IN list (DuckDB 1.x makes ranges of dense IN lists).
@@ -32,37 +32,64 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
     asked = tuple(predicates)
     bounds = dict(_bounds(scan.key_columns, asked))
     choices = list(_choices(scan, asked))
-    if math.prod(len(values) for _, values in choices) > MOST_TRIPS:
+    given = [key for key in scan.keys if _may_hold(key, asked)] if scan.keys is not None else [()]
+    most = max(MOST_TRIPS, scan.max_requests or 0)
+    if len(given) * math.prod(len(values) for _, values in choices) > most:
         choices = [(key, values) for key, values in choices if key.required or len(values) == 1]
-    count = math.prod(len(values) for _, values in choices)
-    if count > MOST_TRIPS:
-        message = f"{scan.request.connector}: the key columns ask for {count} trips; {MOST_TRIPS} are the most."
+    count = len(given) * math.prod(len(values) for _, values in choices)
+    if count > most:
+        message = (
+            f"{scan.request.connector} {scan.request.path}: the keys ask for {count} trips; {most} are the most. "
+            "Say a larger max_requests."
+        )
+        raise CallError(message)
+    if scan.max_requests is not None and count > scan.max_requests:
+        message = (
+            f"{scan.request.connector} {scan.request.path}: {count} trips need as many requests at least; "
+            f"max_requests is {scan.max_requests}."
+        )
         raise CallError(message)
     keys = [key for key, _ in choices]
-    return tuple(_trip(scan, bounds, keys, values) for values in product(*(values for _, values in choices)))
+    combinations = list(product(*(values for _, values in choices)))
+    return tuple(_trip(scan, bounds, own, keys, values) for own in given for values in combinations)
+
+
+def _may_hold(key: Keys, asked: Sequence[Predicate]) -> bool:
+    """Whether rows of `key` can satisfy all of `asked`: only values of one type are compared."""
+    return not any(
+        isinstance(predicate, OneOf)
+        and predicate.column.lower() == name.lower()
+        and all(type(other) is type(value) and other != value for other in predicate.values)
+        for name, value in key
+        for predicate in asked
+    )
 
 
 def _choices(scan: ScanPlan, asked: Sequence[Predicate]) -> Iterable[tuple[KeyColumn, tuple[Value, ...]]]:
     """Each key that is asked for, with its values; of several on one column a required one speaks, else the first."""
-    taken = {key.column.lower() for key in scan.key_columns if key.required}
+    given = {name.lower() for name, _ in scan.keys[0]} if scan.keys else set()
+    taken = {key.column.lower() for key in scan.key_columns if key.required} | given
     for key in scan.key_columns:
+        if scan.keys == () or key.column.lower() in given:
+            continue  # each of the given keys has its own value
         values = _values(scan, key, asked) if "=" in key.operators else ()
         if values and (key.required or key.column.lower() not in taken):
             taken.add(key.column.lower())
             yield key, values
 
 
-def _trip(scan: ScanPlan, bounds: dict[str, str], keys: Sequence[KeyColumn], values: Sequence[Value]) -> Trip:
-    texts = [
-        (key, text)
-        for key, value in zip(keys, values, strict=True)
-        if (text := exact_text(value, key.format)) is not None
-    ]
+def _trip(
+    scan: ScanPlan, bounds: dict[str, str], own: Keys, keys: Sequence[KeyColumn], values: Sequence[Value]
+) -> Trip:
+    chosen = list(zip(keys, values, strict=True))
+    by_name = {key.column.lower(): key for key in reversed(scan.key_columns) if "=" in key.operators}
+    given = [(by_name[name.lower()], value) for name, value in own]
+    texts = [(key, text) for key, value in (*given, *chosen) if (text := exact_text(value, key.format)) is not None]
     request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
     request = request.with_path_values({key.path: text for key, text in texts if key.path})
-    asked = [(key, (key.column, value)) for key, value in zip(keys, values, strict=True)]
-    fills = tuple(pair for key, pair in asked if key.required)
-    return Trip(request, scan.given_keys + tuple(pair for _, pair in asked), scan.given_keys + fills)
+    asked = [(key, (key.column, value)) for key, value in chosen]
+    fills = scan.given_keys + own + tuple(pair for key, pair in asked if key.required)
+    return Trip(request, scan.given_keys + own + tuple(pair for _, pair in asked), fills, own)
 
 
 def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:

@@ -9,8 +9,15 @@ from typing import Literal
 from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import AuthConfig, KeyColumn, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.template import fill_path
+from apikit_sql.plan.predicate import Value
 
 Nested = Literal["struct", "flatten", "json"]
+#: What becomes of a value that does not fit its column.
+OnDrift = Literal["error", "null", "text"]
+#: Which trips may fail without ending the scan.
+OnError = Literal["error", "skip_missing", "skip"]
+#: Key values by column.
+Keys = tuple[tuple[str, Value], ...]
 
 
 @dataclass(frozen=True)
@@ -53,25 +60,36 @@ class ScanPlan:
     """One call as a table: its requests, what its columns are, and which predicates narrow the requests.
 
     `columns` is the whole schema where it was declared, else None; `types` overrides inferred columns by name;
-    `given_keys` are the values of key columns that the call itself put into the path.
+    `given_keys` are the values of key columns that the call itself put into the path. Of `keys`, where they were given,
+    each makes a trip of its own, and `key_fields` are the columns that show them where records lack them.
     """
 
     request: RequestPlan
     columns: tuple[Column, ...] | None = None
     types: tuple[Column, ...] = ()
     nested: Nested = "struct"
+    sample_pages: int = 1
+    on_drift: OnDrift = "error"
+    extra: bool = False
     key_columns: tuple[KeyColumn, ...] = ()
-    given_keys: tuple[tuple[str, object], ...] = ()
+    given_keys: Keys = ()
+    keys: tuple[Keys, ...] | None = None
+    key_fields: tuple[Column, ...] = ()
     filters: tuple[str, ...] = ()  # the columns that the call's own filters name
+    concurrency: int = 1
+    on_error: OnError = "error"
+    max_requests: int | None = None
 
 
 @dataclass(frozen=True)
 class Trip:
     """The requests for one combination of key values.
 
-    `keys` are those values by column; `fills` are the ones that records lack, since the path holds them.
+    `keys` are those values by column; `fills` are the ones that records lack, since the path holds them. Of `given`
+    ones a record must not tell another value; of others, it is not of this trip then.
     """
 
     request: RequestPlan
-    keys: tuple[tuple[str, object], ...] = ()
-    fills: tuple[tuple[str, object], ...] = ()
+    keys: Keys = ()
+    fills: Keys = ()
+    given: Keys = ()

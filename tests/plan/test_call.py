@@ -49,6 +49,14 @@ def test_every_option_is_read() -> None:
         filters={"a": "a"},
         headers={"X-A": "b"},
         timeout=1.5,
+        keys=[{"a": 1}],
+        sample_pages=3,
+        on_drift="null",
+        extra=True,
+        concurrency=4,
+        on_error="skip",
+        max_wait=0,
+        max_requests=7,
     )
 
     assert (call.params, call.path_params, call.data_path, call.pages) == ({"q": "x"}, {"a": 1}, "data", 2)
@@ -56,11 +64,17 @@ def test_every_option_is_read() -> None:
     assert call.columns is not None
     assert call.columns["a"].type == "BIGINT"
     assert (call.nested, call.filters, call.headers) == ("flatten", {"a": "a"}, {"X-A": "b"})
+    assert (call.keys, call.sample_pages, call.on_drift, call.extra) == (({"a": 1},), 3, "null", True)
+    assert (call.concurrency, call.on_error, call.max_wait, call.max_requests) == (4, "skip", 0, 7)
 
 
 @pytest.mark.parametrize(
-    "option", ["params", "path_params", "columns", "types", "filters", "headers", "pages", "path", "pagination"]
-)
+    "option",
+    [
+        "params", "path_params", "columns", "types", "filters", "headers", "pages", "path", "pagination", "keys",
+        "sample_pages", "on_drift", "concurrency", "on_error", "max_wait", "max_requests",
+    ],
+)  # fmt: skip
 def test_a_boolean_is_a_comparison_written_by_mistake(option: str) -> None:
     with pytest.raises(CallError, match=f"apikit: {option} is a boolean. Options are written name := value"):
         read(**{option: True})
@@ -102,6 +116,31 @@ def test_an_object_may_be_given_as_json_text() -> None:
         ("pagination", {"strategy": "cursor"}),
         ("pagination", {"strategy": "x"}),
         ("pagination", {"wibble": 1}),
+        ("keys", 5),
+        ("keys", "abc"),
+        ("keys", {"a": 1}),
+        ("keys", [1]),
+        ("keys", [None]),
+        ("keys", [[1]]),
+        ("sample_pages", 0),
+        ("sample_pages", 1.5),
+        ("sample_pages", "all"),
+        ("on_drift", "ignore"),
+        ("on_drift", ""),
+        ("extra", "perhaps"),
+        ("extra", {"a": 1}),
+        ("concurrency", 0),
+        ("concurrency", 65),
+        ("concurrency", 2.5),
+        ("concurrency", "many"),
+        ("on_error", "ignore"),
+        ("on_error", 404),
+        ("max_wait", -1),
+        ("max_wait", "soon"),
+        ("max_wait", "nan"),
+        ("max_requests", 0),
+        ("max_requests", -5),
+        ("max_requests", "many"),
     ],
 )
 def test_what_is_wrong_with_an_option_is_told_with_its_name(option: str, value: object) -> None:

@@ -9,7 +9,7 @@ from apikit_sql.column_types import Column, Scalar
 from apikit_sql.connector.manifest import Connector, KeyColumn, PaginationConfig
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import read_call
-from apikit_sql.plan.planner import ad_hoc_connector, is_base_url, plan_call
+from apikit_sql.plan.planner import Limits, ad_hoc_connector, is_base_url, plan_call
 from apikit_sql.plan.request_plan import ScanPlan
 
 API = Connector.model_validate(
@@ -40,8 +40,8 @@ API = Connector.model_validate(
 )
 
 
-def plan(path: str = "/x", connector: Connector = API, **options: object) -> ScanPlan:
-    return plan_call(read_call(json.dumps({"connector": connector.name, "path": path, **options})), connector)
+def plan(path: str = "/x", connector: Connector = API, limits: Limits = Limits(), **options: object) -> ScanPlan:  # noqa: B008 - frozen
+    return plan_call(read_call(json.dumps({"connector": connector.name, "path": path, **options})), connector, limits)
 
 
 def test_a_path_is_planned_with_what_the_connector_says() -> None:
@@ -271,9 +271,56 @@ def test_columns_are_the_whole_schema() -> None:
 
 
 def test_a_longest_wait_is_the_installers() -> None:
-    call = read_call(json.dumps({"connector": "api", "path": "/x"}))
+    assert plan(limits=Limits(max_wait=3600)).request.max_wait == 3600
 
-    assert plan_call(call, API, max_wait=3600).request.max_wait == 3600
+
+@pytest.mark.parametrize(("said", "planned"), [(None, 3600), (5, 5), (0, 0)])
+def test_a_longest_wait_of_the_call_wins(said: float | None, planned: float) -> None:
+    assert plan(limits=Limits(max_wait=3600), max_wait=said).request.max_wait == planned
+
+
+@pytest.mark.parametrize(("installed", "said", "planned"), [(None, None, None), (9, None, 9), (9, 3, 3), (9, 50, 50)])
+def test_a_cap_on_requests_is_the_calls_else_the_installers(
+    installed: int | None, said: int | None, planned: int | None
+) -> None:
+    assert plan(limits=Limits(max_requests=installed), max_requests=said).max_requests == planned
+
+
+def test_concurrency_is_the_calls_else_the_connectors() -> None:
+    modest = API.model_copy(update={"concurrency": 2})
+
+    assert plan().concurrency == 8
+    assert plan(connector=modest).concurrency == 2
+    assert plan(connector=modest, concurrency=5).concurrency == 5
+
+
+def test_what_becomes_of_drift_and_of_failed_trips_stands_in_the_plan() -> None:
+    scan = plan("open", sample_pages=3, on_drift="text", extra=True, on_error="skip_missing")
+
+    assert (scan.sample_pages, scan.on_drift, scan.extra, scan.on_error) == (3, "text", True, "skip_missing")
+    assert scan.columns is None
+
+
+@pytest.mark.parametrize(("path", "options"), [("/x", {"columns": {"id": "BIGINT"}}), ("issues", {})])
+def test_columns_that_are_declared_are_not_made_text(path: str, options: dict[str, Any]) -> None:
+    with pytest.raises(CallError, match=r"on_drift := 'text' makes inferred columns VARCHAR.*declare VARCHAR"):
+        plan(path, on_drift="text", **options)
+
+
+def test_declared_columns_get_one_more_for_what_they_lack() -> None:
+    scan = plan("issues", extra=True)
+
+    assert scan.columns is not None
+    assert [column.name for column in scan.columns] == ["id", "state", "at", "owner", "_extra"]
+    assert [column.is_rest for column in scan.columns] == [False] * 4 + [True]
+
+
+@pytest.mark.parametrize("name", ["_extra", "_EXTRA"])
+def test_a_declared_column_of_the_name_of_the_extra_one_is_refused(name: str) -> None:
+    with pytest.raises(CallError, match="extra := true adds the column _extra, but one of this name is declared"):
+        plan(columns={"id": "BIGINT", name: "JSON"}, extra=True)
+
+    assert plan(columns={"id": "BIGINT", name: "JSON"}).columns is not None
 
 
 def test_a_base_url_is_known_by_its_scheme() -> None:

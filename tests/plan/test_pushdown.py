@@ -5,6 +5,7 @@ import decimal
 import math
 import operator
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -165,7 +166,7 @@ KINDS: list[tuple[st.SearchStrategy[Any], list[ValueFormat]]] = [
 ]
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_every_row_that_is_asked_for_is_sent(data: st.DataObject) -> None:
     values, formats = data.draw(st.sampled_from(KINDS))
@@ -544,11 +545,31 @@ def test_too_many_trips_leave_out_the_keys_that_need_not_be() -> None:
     ]
 
 
+def test_more_requests_allow_more_trips() -> None:
+    plan = replace(scan(OWNER, path="/{owner}"), max_requests=2_000)
+
+    trips = push_down(plan, [OneOf("owner", tuple(map(str, range(2_000))))])
+
+    assert [trip.request.path for trip in trips] == [f"/{n}" for n in range(2_000)]
+    with pytest.raises(CallError, match="the keys ask for 2001 trips; 2000 are the most"):
+        push_down(plan, [OneOf("owner", tuple(map(str, range(2_001))))])
+
+
+def test_more_trips_than_requests_are_refused_beforehand() -> None:
+    plan = replace(scan(OWNER, path="/{owner}"), max_requests=3)
+
+    assert len(push_down(plan, [OneOf("owner", ("a", "b", "c"))])) == 3
+    with pytest.raises(CallError, match=r"4 trips need as many requests at least; max_requests is 3"):
+        push_down(plan, [OneOf("owner", ("a", "b", "c", "d"))])
+
+
 def test_more_trips_than_are_allowed_are_refused() -> None:
     predicates = [OneOf("owner", tuple(map(str, range(MOST_TRIPS))))]
 
     assert len(push_down(scan(OWNER, path="/{owner}"), predicates)) == 1_000
-    with pytest.raises(CallError, match="the key columns ask for 2000 trips; 1000 are the most"):
+    with pytest.raises(
+        CallError, match=r"api /\{owner\}/\{repo\}: the keys ask for 2000 trips; 1000 are the most.*max_requests"
+    ):
         push_down(scan(OWNER, REPO, path="/{owner}/{repo}"), [*predicates, OneOf("repo", ("x", "y"))])
 
 
