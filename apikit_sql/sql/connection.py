@@ -36,10 +36,12 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     read_only: bool = False,
     config: Mapping[str, Any] | None = None,
     tokens: Mapping[str, str] | None = None,
+    read_posts: Mapping[str, Iterable[str]] | None = None,
     ad_hoc: bool | None = None,
     connectors: Iterable[str | Path] | None = None,
     allow_network: bool | None = None,
     max_wait: float | None = None,
+    max_requests: int | None = None,
     session: Session | None = None,
 ) -> Connection:
     """A connection to `database` with apikit() installed; the options are those of `install`.
@@ -50,10 +52,12 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     install(
         raw,
         tokens=tokens,
+        read_posts=read_posts,
         ad_hoc=ad_hoc,
         connectors=connectors,
         allow_network=allow_network,
         max_wait=max_wait,
+        max_requests=max_requests,
         session=session,
     )
     return Connection(raw)

@@ -13,19 +13,25 @@ import threading
 import uuid
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from types import FrameType
+from typing import TypeVar
 
 import duckdb
 import pyarrow as pa
 
 from apikit_sql.engine.session import Session, default_session
-from apikit_sql.errors import ApikitError, ConfigError
-from apikit_sql.scan.dataset import safe_text
-from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, macro_sql
+from apikit_sql.errors import ApikitError, CallError, ConfigError
+from apikit_sql.plan.planner import Limits
+from apikit_sql.scan.dataset import ScannedDataset, safe_text
+from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, ERRORS, SCANS, TABLE_FUNCTIONS, macro_sql
+from apikit_sql.sql.introspection import errors_dataset, read_newest, scans_dataset
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside, prepare
 from apikit_sql.sql.tables import Permissions, apikit_dataset
+
+T = TypeVar("T")
 
 
 class Database:
@@ -68,10 +74,12 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     con: duckdb.DuckDBPyConnection,
     *,
     tokens: Mapping[str, str] | None = None,
+    read_posts: Mapping[str, Iterable[str]] | None = None,
     ad_hoc: bool | None = None,
     connectors: Iterable[str | Path] | None = None,
     allow_network: bool | None = None,
     max_wait: float | None = None,
+    max_requests: int | None = None,
     session: Session | None = None,
 ) -> None:
     """Make apikit() a table function of `con`, and of its cursors where the database is in memory.
@@ -79,11 +87,13 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     A cursor of a database file needs its own `install(cursor)`. Installing again is harmless, and changes only the
     options that are given. Nothing is written into a database file.
 
-    `tokens` gives origins a bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `ad_hoc=False` allows
+    `tokens` gives origins a bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `read_posts` says which
+    of their paths are read by POST, `{'https://api.internal': ['/search', '/items/*/query']}`; `ad_hoc=False` allows
     named connectors only; `connectors` are the names that may be used, or paths of manifest files; with DuckDB's
     `enable_external_access = false` nothing is sent unless `allow_network` is True; `max_wait` is the longest wait for
-    an API's limit, in seconds (60); `session` is the process's unless given. Raises ConfigError for a manifest, an
-    origin or an option that is wrong, ConnectorNotFoundError for an unknown name.
+    an API's limit, in seconds (60); `max_requests` is how many requests one scan may send (any); `session` is the
+    process's unless given. Raises ConfigError for a manifest, an origin or an option that is wrong,
+    ConnectorNotFoundError for an unknown name.
     """
     with _LOCK:
         database = database_of(con)
@@ -91,11 +101,12 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
         shared = session or known.session
         permissions = Permissions(
             session=shared,
-            tokens=known.tokens if tokens is None else _origins(tokens),
+            tokens=known.tokens if tokens is None else _origins("tokens", tokens),
+            read_posts=known.read_posts if read_posts is None else _read_posts(read_posts),
             ad_hoc=known.ad_hoc if ad_hoc is None else ad_hoc,
             connectors=known.connectors if connectors is None else _allowed(shared, connectors),
             allow_network=known.allow_network if allow_network is None else allow_network,
-            max_wait=known.max_wait if max_wait is None else _seconds(max_wait),
+            limits=_limits(known.limits, max_wait, max_requests),
         )
         if database is None:
             _refuse_own_macros(con)
@@ -116,21 +127,30 @@ def _create_macros(con: duckdb.DuckDBPyConnection) -> None:
 
 def _refuse_own_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Raise ConfigError where the user has a macro of a name of ours: it would be replaced, or hide ours."""
-    for function in TABLE_FUNCTIONS:
-        found = con.execute(
-            "SELECT count(*) FROM duckdb_functions() WHERE function_name = ? AND NOT contains(macro_definition, ?)",
-            [function.name, BIND_FUNCTION],
-        ).fetchall()
-        if found != [(0,)]:
-            message = f"this database has a macro {function.name!r} of its own. Rename or drop it, then install again."
-            raise ConfigError(message)
-
-
-def _seconds(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-        message = f"max_wait: {value!r} is not a number of seconds."
+    found = con.execute(
+        "SELECT function_name FROM duckdb_functions() "
+        "WHERE list_contains(?, function_name) AND NOT contains(macro_definition, ?)",
+        [[function.name for function in TABLE_FUNCTIONS], BIND_FUNCTION],
+    ).fetchall()
+    if found:
+        ((name,), *_) = found
+        message = f"this database has a macro {name!r} of its own. Rename or drop it, then install again."
         raise ConfigError(message)
-    return value
+
+
+def _limits(known: Limits, max_wait: object, max_requests: object) -> Limits:
+    """`known` with what is not None. Raises ConfigError for what is no limit."""
+    if max_wait is not None:
+        if isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait >= 0:
+            message = f"max_wait: {max_wait!r} is not a number of seconds."
+            raise ConfigError(message)
+        known = replace(known, max_wait=max_wait)
+    if max_requests is not None:
+        if isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 1:
+            message = f"max_requests: {max_requests!r} is not a number of requests."
+            raise ConfigError(message)
+        known = replace(known, max_requests=max_requests)
+    return known
 
 
 def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
@@ -170,18 +190,31 @@ def _answer(database: Database, question: Mapping[str, str], caller: FrameType) 
     """
     if question["function"] == "key":
         return database.key
-    assert question["function"] == APIKIT.name  # noqa: S101 - only our own macros call
     session = database.permissions.session
     try:
-        dataset = apikit_dataset(
-            question["arguments"], database.permissions, database.new_scan, database.may_reach_outside
-        )
+        dataset = _dataset(database, question)
     except ApikitError as error:
         session.remember(error)
         kind, text = type(error), safe_text(error)
     else:
         return database.names.text_for(dataset, caller)
     raise kind(text)
+
+
+def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
+    """The table that a call of one of our table functions stands for."""
+    match question["function"]:
+        case APIKIT.name:
+            return apikit_dataset(
+                question["arguments"], database.permissions, database.new_scan, database.may_reach_outside
+            )
+        case SCANS.name:
+            return scans_dataset(database.permissions.session, read_newest(question["arguments"]))
+        case ERRORS.name:
+            return errors_dataset(database.permissions.session, read_newest(question["arguments"]))
+        case other:
+            message = f"{other} is no function of this package"
+            raise CallError(message)
 
 
 def _allowed(session: Session, connectors: Iterable[str | Path]) -> frozenset[str]:
@@ -197,13 +230,22 @@ def _allowed(session: Session, connectors: Iterable[str | Path]) -> frozenset[st
     return names
 
 
-def _origins(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    for origin in tokens:
+def _read_posts(patterns: Mapping[str, Iterable[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    lists = {origin: (paths,) if isinstance(paths, str) else tuple(paths) for origin, paths in patterns.items()}
+    for path in (path for paths in lists.values() for path in paths):
+        if not path.startswith("/"):
+            message = f"read_posts: {path!r} is not a path; it starts with '/', and * stands for any one segment."
+            raise ConfigError(message)
+    return _origins("read_posts", lists)
+
+
+def _origins(option: str, by_origin: Mapping[str, T]) -> tuple[tuple[str, T], ...]:
+    for origin in by_origin:
         scheme, _, rest = origin.partition("://")
         if scheme not in {"http", "https"} or not rest or set(rest.rstrip("/")) & set("/?#@"):
-            message = f"tokens: {origin!r} is not an origin; write 'https://host' or 'https://host:port'."
+            message = f"{option}: {origin!r} is not an origin; write 'https://host' or 'https://host:port'."
             raise ConfigError(message)
-    return tuple((origin.rstrip("/"), token) for origin, token in tokens.items())
+    return tuple((origin.rstrip("/"), value) for origin, value in by_origin.items())
 
 
 def _is_in_memory(con: duckdb.DuckDBPyConnection) -> bool:

@@ -17,10 +17,12 @@ from types import FrameType
 
 import duckdb
 
-from apikit_sql.scan.dataset import ApiDataset
+from apikit_sql.scan.dataset import ScannedDataset
 
 #: Whether a relation's SQL text can be read by other statements.
 HAS_READABLE_RELATIONS = int(duckdb.__version__.split(".", 1)[0]) >= 2  # noqa: PLR2004 - DuckDB 2.0
+#: The first batch that this version asks for only where it wants more: 1.x asks for two at once.
+FIRST_AHEAD = 2 if HAS_READABLE_RELATIONS else 3
 #: How many calls a thread may bind before the first is forgotten. A statement reads its names while it is bound.
 _RECENT = 16
 
@@ -51,7 +53,7 @@ class DatasetNames:
             # the default connection's Python object does not outlive a statement
             self._has_default = self._has_default or con is duckdb.default_connection()
 
-    def text_for(self, dataset: ApiDataset, caller: FrameType) -> str:
+    def text_for(self, dataset: ScannedDataset, caller: FrameType) -> str:
         """A query that reads `dataset`, for the statement that `caller` is running."""
         cursor = self.cursor() if HAS_READABLE_RELATIONS else None
         name = _in_globals(dataset, caller) if cursor is None else _as_relation(dataset, cursor)
@@ -112,14 +114,14 @@ class _Name:
     forget: Callable[[], object]
 
 
-def _as_relation(dataset: ApiDataset, cursor: duckdb.DuckDBPyConnection) -> _Name:
+def _as_relation(dataset: ScannedDataset, cursor: duckdb.DuckDBPyConnection) -> _Name:
     """The name of a relation over `dataset`, which is readable while the relation lives."""
     relation = cursor.from_arrow(dataset)
     held = [relation]
     return _Name(relation.sql_query(), held.clear)
 
 
-def _in_globals(dataset: ApiDataset, caller: FrameType) -> _Name:
+def _in_globals(dataset: ScannedDataset, caller: FrameType) -> _Name:
     """A random name among the globals of the frame that called DuckDB, where it looks for Python variables."""
     frame: FrameType = caller
     while frame.f_globals.get("__name__", "").partition(".")[0] == "duckdb" and frame.f_back is not None:

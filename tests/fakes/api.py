@@ -6,6 +6,8 @@ It is a handler for httpx.MockTransport, so it serves sync and async clients wit
 import datetime as dt
 import json
 import re
+import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +21,9 @@ from apikit_sql.demo import respond
 RECORDED = Path(__file__).parent / "recorded"
 BASE_URL = "https://api.test"
 
-Paging = Literal["none", "offset", "page", "clamped_page", "cursor", "record_cursor", "link", "next_url"]
+Paging = Literal[
+    "none", "offset", "page", "clamped_page", "cursor", "record_cursor", "link", "next_url", "link_last", "page_total"
+]
 Operator = Literal["=", ">", ">=", "<", "<="]
 Answer = httpx.Response | Callable[[httpx.Request], httpx.Response]
 
@@ -52,7 +56,7 @@ class Table:
                 found = [r for r in found if _passes(_at(r, name), operator, text)]
         return found
 
-    def answer(self, request: httpx.Request) -> httpx.Response:
+    def answer(self, request: httpx.Request) -> httpx.Response:  # noqa: C901 - a case for each strategy
         params = request.url.params
         records = self.matching(params)
         size = int(params.get("limit", self.page_size))
@@ -83,13 +87,18 @@ class Table:
                     "has_more": start + size < len(records),
                 }
                 return httpx.Response(200, json=body)
-            case "link" | "next_url":
+            case "page_total":
+                start = (int(params.get("page", 1)) - 1) * size
+                return httpx.Response(200, json={"items": records[start : start + size], "total": len(records)})
+            case "link" | "next_url" | "link_last":
                 number = int(params.get("page", 1))
                 part = records[(number - 1) * size : number * size]
                 following = str(request.url.copy_set_param("page", number + 1)) if number < pages else None
                 if self.paging == "next_url":
                     return httpx.Response(200, json={"items": part, "next": following})
                 headers = {"link": f'<{following}>; rel="next"'} if following else {}
+                if following and self.paging == "link_last":
+                    headers["link"] += f', <{request.url.copy_set_param("page", pages)}>; rel="last"'
                 return httpx.Response(200, json=part, headers=headers)
 
 
@@ -143,6 +152,26 @@ class FakeApi:
 
     def transport(self) -> httpx.MockTransport:
         return httpx.MockTransport(self)
+
+
+class Busy:
+    """A table that takes a while to answer, and tells how many answers it has made at once at the most."""
+
+    def __init__(self, table: Table, seconds: float = 0.02) -> None:
+        self.most = 0
+        self._table = table
+        self._seconds = seconds
+        self._now = 0
+        self._lock = threading.Lock()
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        time.sleep(self._seconds)
+        with self._lock:
+            self._now -= 1
+        return self._table.answer(request)
 
 
 def _given(answer: Answer | Exception, request: httpx.Request) -> httpx.Response:

@@ -6,7 +6,7 @@ import duckdb
 import pytest
 
 import apikit_sql
-from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, TableFunction, macro_sql
+from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, Argument, TableFunction, macro_sql
 
 Con = duckdb.DuckDBPyConnection
 
@@ -58,10 +58,27 @@ def test_every_option_can_be_written_without_quotes(bare: Con, function: TableFu
 
 def test_a_signature_lists_every_argument_with_its_default() -> None:
     assert APIKIT.signature() == (
-        "apikit(connector, path, params := NULL, path_params := NULL, data_path := NULL, pages := NULL, "
+        "apikit(connector, path, params := NULL, path_params := NULL, keys := NULL, data_path := NULL, pages := NULL, "
         "pagination := NULL, page_size := NULL, max_pages := NULL, columns := NULL, types := NULL, nested := NULL, "
-        "filters := NULL, headers := NULL, timeout := NULL)"
+        "sample_pages := NULL, on_drift := NULL, extra := NULL, filters := NULL, method := NULL, body := NULL, "
+        "headers := NULL, concurrency := NULL, on_error := NULL, timeout := NULL, max_wait := NULL, "
+        "max_requests := NULL)"
     )
+
+
+@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+def test_making_a_macro_asks_nothing(function: TableFunction) -> None:
+    """A function that is bound when its macro is made would name a dataset that nobody reads."""
+    con, asked = duckdb.connect(), []
+
+    def bind(call: str) -> str:
+        asked.append(call)
+        return "SELECT 1"
+
+    con.create_function(BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR")
+    con.execute(macro_sql(function, temporary=False))
+
+    assert asked == []
 
 
 def test_a_signature_is_the_one_that_duckdb_shows_for_a_wrong_argument() -> None:
@@ -102,3 +119,19 @@ def test_the_function_behind_the_macros_is_told_call_and_types(bare: Con) -> Non
     assert arguments["connector"] == "demo"
     assert arguments["params"] == {"since": "2026-01-02 03:04:05"}
     assert arguments["params_type"] == "STRUCT(since TIMESTAMP)"
+
+
+@pytest.mark.parametrize("option", [argument for argument in APIKIT.arguments if argument.typed], ids=lambda a: a.name)
+def test_an_option_that_is_not_given_has_no_type(bare: Con, option: Argument) -> None:
+    """A list that is NULL has one: `keys` tells no key from no keys by it."""
+    bare.execute(macro_sql(APIKIT, temporary=True))
+
+    found = []
+    for given in ("NULL", "getvariable('never_set')", "NULL::STRUCT(a VARCHAR)[]"):
+        ((text,),) = bare.execute(f"FROM apikit('demo', 'issues', {option.name} := {given})").fetchall()
+        arguments = json.loads(json.loads(text)["arguments"])
+        assert arguments[option.name] is None
+        found.append(arguments[f"{option.name}_type"])
+
+    assert found[0] == found[1] == '"NULL"'
+    assert found[2] == "STRUCT(a VARCHAR)[]"

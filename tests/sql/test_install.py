@@ -10,6 +10,7 @@ import pytest
 import apikit_sql
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.session import Session
+from apikit_sql.sql.catalog import TABLE_FUNCTIONS
 from tests.fakes.api import FakeApi, Table
 
 Con = duckdb.DuckDBPyConnection
@@ -84,20 +85,45 @@ class TestInstallingAgain:
         assert con.execute(COUNT).fetchall() == [(3,)]
 
     @pytest.mark.parametrize(
-        "options", [{"max_wait": -1}, {"max_wait": "x"}, {"connectors": "demo"}, {"connectors": ["nosuch"]}]
+        "options",
+        [
+            {"max_wait": -1},
+            {"max_wait": "x"},
+            {"max_wait": True},
+            {"max_wait": float("nan")},
+            {"max_requests": 0},
+            {"max_requests": "x"},
+            {"max_requests": 2.5},
+            {"max_requests": True},
+            {"connectors": "demo"},
+            {"connectors": ["nosuch"]},
+        ],
     )
     def test_an_option_that_is_wrong_is_told_at_once(self, con: Con, options: dict[str, Any]) -> None:
         with pytest.raises(apikit_sql.ConfigError):
             apikit_sql.install(con, **options)
 
-    def test_a_macro_of_the_users_own_is_not_replaced(self) -> None:
+    @pytest.mark.parametrize("name", [function.name for function in TABLE_FUNCTIONS])
+    def test_a_macro_of_the_users_own_is_not_replaced(self, name: str) -> None:
         with duckdb.connect() as con:
-            con.execute("CREATE MACRO apikit(x) AS x + 1")
+            con.execute(f"CREATE MACRO {name}(x) AS x + 1")
 
-            with pytest.raises(apikit_sql.ConfigError, match="has a macro 'apikit' of its own"):
+            with pytest.raises(apikit_sql.ConfigError, match=f"has a macro '{name}' of its own"):
                 apikit_sql.install(con)
 
-            assert con.execute("SELECT apikit(1)").fetchall() == [(2,)]
+            assert con.execute(f"SELECT {name}(1)").fetchall() == [(2,)]
+
+    def test_limits_that_were_given_stay_each_by_itself(self, con: Con, api: FakeApi) -> None:
+        api.routes["/many"] = Table([{"id": n} for n in range(30)], paging="link")
+        sql = "FROM apikit('https://api.test', '/many', columns := {id: 'BIGINT'})"
+        apikit_sql.install(con, max_requests=2)
+
+        apikit_sql.install(con, max_wait=5)
+
+        with pytest.raises(duckdb.Error, match="max_requests = 2 are sent"):
+            con.execute(sql).fetchall()
+        apikit_sql.install(con, max_requests=3)
+        assert len(con.execute(sql).fetchall()) == 30
 
     def test_two_databases_keep_options_of_their_own(self, con: Con, session: Session) -> None:
         other = duckdb.connect()
@@ -230,12 +256,13 @@ class TestDatabaseFiles:
 
         assert fingerprint(file) == before
 
-    def test_a_database_in_memory_is_copied_without_our_macro_once_that_is_dropped(
+    def test_a_database_in_memory_is_copied_without_our_macros_once_they_are_dropped(
         self, tmp_path: Path, con: Con
     ) -> None:
         file = tmp_path / "copy.db"
         con.execute("CREATE TABLE t AS FROM apikit('https://api.test', '/items')")
-        con.execute("DROP MACRO TABLE memory.main.apikit")
+        for function in TABLE_FUNCTIONS:
+            con.execute(f"DROP MACRO TABLE memory.main.{function.name}")
         con.execute(f"ATTACH '{file}' AS copy")
 
         con.execute("COPY FROM DATABASE memory TO copy")
