@@ -19,6 +19,7 @@ def cells(line: str) -> list[str]:
     return [cell.strip() for cell in line.removeprefix("-- ").split("|")]
 
 
+@pytest.mark.filterwarnings("ignore::apikit_sql.ApikitWarning")  # some show what is warned of
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
 def test_an_example_gives_the_rows_below_its_queries(path: Path) -> None:
     con = duckdb.connect()
