@@ -208,6 +208,9 @@ def _unfollowed(page: Page, words: Iterable[str] = (*_NEXT_URL, *_CURSORS)) -> s
     for place, total in (totals["total_path"], totals["total_header"]):
         if total is not None and total > seen:
             return f"{place} = {total}"
+    place, pages = totals["total_pages_path"]
+    if pages is not None and pages > 1 and seen:
+        return f"{place} = {pages}"
     return ""
 
 

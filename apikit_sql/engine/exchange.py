@@ -74,7 +74,7 @@ def fetch_page(
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
     """Send `request` until it is answered well or the retries are used up; the last answer decides the error."""
-    attempts = new_attempts()
+    attempts, answered = new_attempts(), access.limiter.answered
     while True:
         wait = access.limiter.reserve(plan.max_wait)
         if wait > plan.max_wait:
@@ -89,6 +89,8 @@ def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[h
         else:
             attempts.set_result(response)
             access.limiter.ingest(response)
+            if is_limited(response) and access.limiter.answered > answered:
+                attempts.attempt_number, answered = 1, access.limiter.answered  # others get through: it is no failure
         delay = retry_delay(plan.retry, attempts, access.clock)
         if delay is None:
             return _answer(plan, access, request, attempts)

@@ -28,19 +28,22 @@ class FanOut:
     but neither a refused credential nor a limit, for these would befall every trip.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what is read, and what a session lends to it
         self,
         trips: Sequence[Trip],
         on_error: OnError,
         scan: ScanRecord,
         keep: Callable[[FailedTrip], None],
         clock: Callable[[], float] = time.time,
+        *,
+        redact: Callable[[str], str] = str,
     ) -> None:
-        """No trip has failed yet; those that do are handed to `keep`."""
+        """No trip has failed yet; those that do are handed to `keep`, their texts by way of `redact`."""
         self._trips = trips
         self._on_error = on_error
         self._scan = scan
         self._keep = keep
+        self._redact = redact
         self._clock = clock
 
     def failed(self, number: int, error: Exception, pages: int) -> None:
@@ -55,7 +58,7 @@ class FanOut:
             self._keep(self._record(number, error, pages, is_skipped=is_skipped))
         if not is_skipped:
             raise error
-        self._scan.skipped.append(str(error))
+        self._scan.skipped.append(self._redact(str(error)))
 
     def _record(self, number: int, error: ApikitError, pages: int, *, is_skipped: bool) -> FailedTrip:
         trip = self._trips[number]
@@ -66,7 +69,7 @@ class FanOut:
             keys=trip.keys,
             status=error.status if isinstance(error, RequestError) else None,
             error=type(error).__name__,
-            message=str(error),
+            message=self._redact(str(error)),
             pages=pages,
             is_skipped=is_skipped,
         )

@@ -34,6 +34,7 @@ class RateLimitState:
         self._closed_until = 0.0  # by the clock: no request before
         self._remaining: int | None = None
         self._reset_at = 0.0
+        self.answered = 0  # requests that the limit let through
 
     @property
     def headroom(self) -> int | None:
@@ -73,6 +74,7 @@ class RateLimitState:
         asked = retry_after(headers, self._clock) if is_told else None
         with self._lock:
             now = self._clock()
+            self.answered += not is_limited(response)
             if asked is not None:
                 self._closed_until = max(self._closed_until, now + asked)
             if remaining is not None and reset is not None:

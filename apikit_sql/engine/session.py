@@ -11,7 +11,7 @@ import warnings
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -65,7 +65,9 @@ class ScanPages:
         """The scan is over: at its end, closed by its reader, or failed."""
         self.pages.close()
         self.record.end("done" if kind is None else "closed" if issubclass(kind, GeneratorExit) else "failed")
-        if self.record.state != "failed":  # else a warning made an error would hide the failure
+        if self.record.state == "failed":  # a warning made an error would hide the failure
+            return
+        with suppress(ApikitWarning) if self.record.state == "closed" else nullcontext():  # nothing may be raised then
             for text in self.record.warnings():
                 warnings.warn(text, ApikitWarning, stacklevel=2)
 
@@ -136,10 +138,9 @@ class Session:
         The reader asks for page `first_ahead` only where it wants more than it has.
         """
         scan = ScanRecord(plan, trips=len(trips), at=self._clock())
-        self.scans.append(scan)
-        fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock)
-        samples = [self._take_sample(each.request) for each in trips]
         access = self._access(plan.request, scan)
+        fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock, redact=self._redacted)
+        samples = [self._take_sample(each.request) for each in trips]
         pages = Pages(
             [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)],
             self._client(plan.request),
@@ -148,6 +149,7 @@ class Session:
             first_ahead=first_ahead,
             on_failure=fan_out.failed,
         )
+        self.scans.append(scan)
         return ScanPages(pages, scan)
 
     def sample(self, plan: RequestPlan, most: int, cancelled: Event) -> tuple[Page, ...]:
@@ -187,9 +189,12 @@ class Session:
 
     def remember(self, error: ApikitError) -> None:
         """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
-        error.args = (redact(str(error), self._secrets), *error.args[1:])
+        error.args = (self._redacted(str(error)), *error.args[1:])
         error.__cause__ = error.__context__ = None
         self.errors.append(error.with_traceback(None))
+
+    def _redacted(self, text: str) -> str:
+        return redact(text, self._secrets)
 
     def close(self) -> None:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""

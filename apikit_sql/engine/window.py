@@ -81,6 +81,19 @@ class Pages(Iterator[tuple[int, Page]]):
         self._begun.clear()
         self._current = len(self._trips)
 
+    def fail(self, error: Exception) -> None:
+        """End the trip of the newest page, which turned out to be unreadable; the others go on if that may be.
+
+        Raises the error otherwise.
+        """
+        try:
+            self._pass_over(error, self._begun[0].taken - 1)
+        except BaseException:
+            self.close()
+            raise
+        self._begun.popleft()
+        self._current += 1
+
     def is_ready(self) -> bool:
         """Whether the next page is there already."""
         self._workers.collect()
@@ -98,10 +111,8 @@ class Pages(Iterator[tuple[int, Page]]):
                 page = self._page_of(self._reading(0))
             except ScanInterrupted:
                 raise
-            except Exception as error:
-                if self._on_failure is None:
-                    raise
-                self._on_failure(self._current, error, self._begun[0].taken)
+            except Exception as error:  # noqa: BLE001 - raised again unless it may be passed over
+                self._pass_over(error, self._begun[0].taken)
                 page = None
             if page is not None:
                 self._taken += 1
@@ -112,6 +123,12 @@ class Pages(Iterator[tuple[int, Page]]):
             self._begun.popleft()
             self._current += 1
         raise StopIteration
+
+    def _pass_over(self, error: Exception, taken: int) -> None:
+        """Go on without the rest of the trip that is read, of which `taken` pages were. Raises where it may not be."""
+        if self._on_failure is None:
+            raise error
+        self._on_failure(self._current, error, taken)
 
     def _page_of(self, reading: _Reading) -> Page | None:
         """The next page of the trip that is read, None at its end."""

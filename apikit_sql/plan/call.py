@@ -52,6 +52,14 @@ class _Verbatim(str):
     __slots__ = ()
 
 
+def _keys(value: object) -> object:
+    value = _object(value)
+    if not isinstance(value, list) or not all(isinstance(key, dict) for key in value):
+        message = "write [{name: value}, ...]; from a table, list({name: name})"
+        raise ValueError(message)
+    return value
+
+
 def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
@@ -68,7 +76,7 @@ class Call(BaseModel):
     path: str
     params: JsonObject = Field(default_factory=dict)
     params_type: str = ""
-    keys: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_object)] | None = None
+    keys: Annotated[tuple[dict[str, Any], ...], BeforeValidator(_keys)] | None = None
     keys_type: str = ""
     path_params: JsonObject = Field(default_factory=dict)
     path_params_type: str = ""
@@ -100,9 +108,10 @@ def read_call(text: str) -> Call:
 
     Raises CallError that names the option, what is wrong with it and what to write.
     """
-    arguments = {name: value for name, value in json.loads(text, parse_float=_number_text).items() if value is not None}
-    if "keys" not in arguments and arguments.get("keys_type", '"NULL"') != '"NULL"':
-        arguments["keys"] = []  # a list that list() made of no rows is NULL
+    given = json.loads(text, parse_float=_number_text)
+    arguments = {name: value for name, value in given.items() if value is not None}
+    if "keys" in given:
+        _set_keys(arguments)
     for name, value in arguments.items():
         if isinstance(value, bool) and name not in _BOOLEANS:
             message = f"apikit: {name} is a boolean. {_WRITTEN}"
@@ -121,6 +130,16 @@ def read_call(text: str) -> Call:
     _refuse_secrets(call)
     _refuse_references(arguments)
     return call
+
+
+def _set_keys(arguments: dict[str, Any]) -> None:
+    """Leave `keys` out where it has its default. A variable that is not set is no reason to read everything."""
+    keys = arguments.pop("keys", None)
+    if keys is None and arguments.get("keys_type", '"NULL"') == '"NULL"':
+        message = "apikit: keys is NULL. If it is a variable, it is not set; if all is to be read, leave keys out."
+        raise CallError(message)
+    if keys != "":
+        arguments["keys"] = keys or []  # a list that list() made of no rows is NULL
 
 
 def _refuse_references(value: object) -> None:
@@ -235,6 +254,9 @@ def key_tuples(call: Call) -> tuple[Keys, ...] | None:
         return None
     times = _time_fields(call.keys_type.removesuffix("[]"))
     names = {name for key in call.keys for name in key}
+    if call.keys and not names:
+        message = "apikit: keys has a key without a name; write [{name: value}, ...]."
+        raise CallError(message)
     found: dict[str, Keys] = {}
     for key in call.keys:
         for name in sorted(names):

@@ -94,8 +94,8 @@ def plan_call(call: Call, connector: Connector, limits: Limits = USUAL_LIMITS) -
         _refuse_open_fields(path, given_tuples, key_fields)
     else:
         _refuse_inference(call)
-        columns = with_key_columns(columns, (*stream.key_columns, *keys))
-        columns = with_extra(with_key_fields(columns, key_fields), is_wanted=call.extra)
+        columns = with_key_columns(with_key_fields(columns, key_fields), (*stream.key_columns, *keys))
+        columns = with_extra(columns, is_wanted=call.extra)
     return ScanPlan(
         request=_request(call, stream, connector, path, limits.max_wait),
         columns=columns,

@@ -82,8 +82,12 @@ def _trip(
     scan: ScanPlan, bounds: dict[str, str], own: Keys, keys: Sequence[KeyColumn], values: Sequence[Value]
 ) -> Trip:
     chosen = list(zip(keys, values, strict=True))
-    by_name = {key.column.lower(): key for key in reversed(scan.key_columns) if "=" in key.operators}
-    given = [(by_name[name.lower()], value) for name, value in own]
+    given = [
+        (key, value)  # a field of the path and a parameter may have one name
+        for name, value in own
+        for key in scan.key_columns
+        if key.column.lower() == name.lower() and "=" in key.operators
+    ]
     texts = [(key, text) for key, value in (*given, *chosen) if (text := exact_text(value, key.format)) is not None]
     request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
     request = request.with_path_values({key.path: text for key, text in texts if key.path})

@@ -77,20 +77,24 @@ class PageReader:
 
 
 def batches(pages: Pages, reader: PageReader) -> Iterator[pa.RecordBatch]:
-    """The rows of `pages`: the first page's at once, then of 2 pages, of 4, up to about 2,048 rows.
+    """The rows of `pages`: of the first, of the second, then of 2 pages, of 4, up to about 2,048 rows.
 
     DuckDB's work for a batch hardly depends on its rows. Yet nobody shall wait for a page that is not there, nor is a
     reader who wants few rows to cause many requests: only pages that have come are joined, and few at first.
     """
     held: list[pa.RecordBatch] = []
-    most = 1
+    given = 0
     for number, page in pages:
-        batch = reader.read(number, page)
+        try:
+            batch = reader.read(number, page)
+        except DecodeError as error:
+            pages.fail(error)
+            continue
         if batch.num_rows:
             held.append(batch)
-        is_full = len(held) >= most or sum(batch.num_rows for batch in held) >= _ENOUGH_ROWS
+        is_full = len(held) >= 1 << max(0, given - 1) or sum(batch.num_rows for batch in held) >= _ENOUGH_ROWS
         if held and (is_full or not pages.is_ready()):
-            most *= 2
+            given += 1
             yield reader.joined(held)
             held = []
     if held:
@@ -124,16 +128,15 @@ def key_condition(keys: Keys, columns: Sequence[Column]) -> pc.Expression | None
 
 def _check_given(page: Page, trip: Trip, table: Sequence[Column], batch: pa.RecordBatch) -> None:
     """Raise SchemaDriftError where a record tells another value of a key than it was asked by."""
-    by_name = {column.name: column for column in table}
-    for name, value in trip.given:
-        asked = key_condition(((name, value),), table)
-        if asked is not None and (other := batch.filter(~asked)).num_rows:
-            column = next(each for each in other.schema.names if each.lower() == name.lower())
-            found = as_declared(other.column(column), by_name[column].type)[0].as_py()
+    for (kind, path), value in _key_fields(trip.given, table):
+        other = batch.filter(~_equal(kind, path, value))
+        if other.num_rows:
+            found = functools.reduce(pc.struct_field, path[1:], other.column(path[0]))[0].as_py()
             if isinstance(found, bytes):  # a HUGEINT
                 found = int.from_bytes(found, "little", signed=True)
+            name = ".".join(path)
             message = (
-                f"{page.url}, page {page.number}: a record has {column} = {found!r} where keys asked for {value!r}. "
+                f"{page.url}, page {page.number}: a record has {name} = {found!r} where keys asked for {value!r}. "
                 "The API does not answer by this key, or means another field: name the {field} of the path otherwise."
             )
             raise SchemaDriftError(message)

@@ -7,7 +7,7 @@ bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reade
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 from typing import Any, NoReturn
@@ -19,7 +19,7 @@ import pyarrow.dataset as ds
 from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
 from apikit_sql.engine.fan_out import may_skip
 from apikit_sql.engine.session import Session
-from apikit_sql.errors import ApikitError, CallError
+from apikit_sql.errors import ApikitError, ApikitWarning, CallError
 from apikit_sql.plan.predicate import Predicate
 from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import ScanPlan
@@ -149,10 +149,14 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
 
 def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
     """The records of the first `sample_pages` pages, of one trip after the other; trips that may fail are left out."""
+    if plan.keys == ():
+        message = f"{plan.request.connector} {plan.request.path}: without keys there is nothing to infer columns from. "
+        raise CallError(message + "Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}.")
     records: list[Any] = []
-    left, misses = plan.sample_pages, 0
-    for trip in push_down(plan, ()):
-        if left < 1 or misses == _MOST_MISSES:
+    left, misses, missed = plan.sample_pages, 0, ""
+    few = replace(plan, keys=plan.keys and plan.keys[: left + _MOST_MISSES], max_requests=None)
+    for trip in push_down(few, ()):
+        if left < 1:
             break
         try:
             pages = session.sample(trip.request, left, cancelled)
@@ -160,9 +164,15 @@ def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
             if not may_skip(plan.on_error, error):
                 raise
             misses += 1
+            missed = f"{misses} trips failed while columns were to be inferred, the newest: {error} Declare columns."
+            if misses == _MOST_MISSES:
+                break
             continue
         records += [record for page in pages for record in read_records(page)]
         left -= len(pages)
+    if misses and not records:
+        message = f"{plan.request.connector} {plan.request.path}: {missed}"
+        raise CallError(message)
     return records
 
 
@@ -183,11 +193,14 @@ def _next_batch(session: Session, rows: Iterator[pa.RecordBatch]) -> pa.RecordBa
     DuckDB shows the whole chain of a stream's error, with file names and source lines: a new error, raised outside the
     except block, has neither cause nor context, and the line break keeps its first line apart from what pyarrow adds.
     """
+    kind: type[ApikitError | ApikitWarning]
     try:
         return next(rows, None)
     except ApikitError as error:
         session.remember(error)
         kind, text = type(error), safe_text(error) + "\n"  # as it was remembered
+    except ApikitWarning as warning:  # which the caller has made an error
+        kind, text = type(warning), f"{warning}\n"
     raise kind(text)
 
 

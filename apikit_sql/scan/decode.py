@@ -179,6 +179,7 @@ def _naming(page: Page) -> Iterator[None]:
 
 def _drift(page: Page, columns: Sequence[Column]) -> str:
     """What the first record that does not fit has, and what to write so that it does."""
+    columns = [column for column in columns if not column.path] or columns  # beside a whole one all others are fills
     number, record, column = next(
         (number, record, column)
         for number, record in enumerate(page.envelope.records, 1)

@@ -38,7 +38,7 @@ APIKIT = TableFunction(
         Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
         Argument("path_params", "NULL", "values for the {fields} of path", typed=True),
         Argument(
-            "keys", "NULL", "[{owner: 'a', repo: 'x'}, ...]: a trip for each, the key a column of its rows", typed=True
+            "keys", "''", "[{owner: 'a', repo: 'x'}, ...]: a trip for each, the key a column of its rows", typed=True
         ),
         Argument("data_path", "NULL", "where the records are in the body: 'data.items', '' for the body itself"),
         Argument("pages", "NULL", "stop after this many pages"),

@@ -108,19 +108,21 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
             allow_network=known.allow_network if allow_network is None else allow_network,
             limits=_limits(known.limits, max_wait, max_requests),
         )
+        is_first = database is None
         if database is None:
             _refuse_own_macros(con)
             database = _register(con, permissions)
         database.permissions = permissions
         database.names.join(con)
     prepare(con)
-    _create_macros(con)
+    _create_macros(con, is_first=is_first)
 
 
-def _create_macros(con: duckdb.DuckDBPyConnection) -> None:
-    in_memory = _is_in_memory(con)
+def _create_macros(con: duckdb.DuckDBPyConnection, *, is_first: bool) -> None:
+    """The macros of the connection; of its database only once, for cursors made at once would get in their way."""
+    is_shared = is_first and _is_in_memory(con)
     for function in TABLE_FUNCTIONS:
-        if in_memory:  # seen by every cursor, and gone with the database
+        if is_shared:  # seen by every cursor, and gone with the database
             con.execute(macro_sql(function, temporary=False))
         con.execute(macro_sql(function, temporary=True))
 

@@ -242,3 +242,9 @@ def test_a_declared_page_strategy_learns_the_number_of_pages_from_the_body() -> 
 )
 def test_what_was_declared_is_not_second_guessed(declared: PaginationConfig) -> None:
     assert with_known_end(declared, page_of({"items": THREE, "total_pages": 4})) == declared
+
+
+@pytest.mark.parametrize("beside", [{"total_pages": 12}, {"pages": 9}, {"pagination": {"page": 1, "total_pages": 9}}])
+def test_pages_that_nothing_leads_to_are_no_short_table(beside: dict[str, object]) -> None:
+    with pytest.raises(PaginationError, match=r"says that there is more \(.*pages = (12|9)\)"):
+        found({"items": THREE, **beside})

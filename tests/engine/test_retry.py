@@ -227,3 +227,27 @@ def _far_from_greenwich(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @pytest.mark.parametrize("text", ["Sun, 15 Jun 2025 15:06:50 GMT", "Sun Jun 15 15:06:50 2025"])
 def test_retry_after_means_greenwich_wherever_the_caller_is(text: str) -> None:
     assert retry_after(httpx.Headers({"retry-after": text}), Clock()) == 10.0
+
+
+def test_a_limit_that_others_get_through_does_not_use_up_the_attempts() -> None:
+    hand, plan = Hand(FakeApi({"/items": GOOD})), plan_of(retry=STEADY)
+    access = hand.access(plan)
+    refused = iter(range(9))
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        if next(refused, None) is None:
+            return GOOD
+        access.limiter.ingest(GOOD)  # another request of the same credential is answered meanwhile
+        return httpx.Response(429, headers={"retry-after": "1"})
+
+    hand.handler = answer
+
+    assert hand.value(exchange(plan, access, first_request(plan))).status_code == 200
+    assert len(hand.sent) == 10
+
+
+def test_a_limit_that_nobody_gets_through_ends_after_the_attempts() -> None:
+    hand = Hand(lambda _: httpx.Response(429, headers={"retry-after": "1"}))
+
+    with pytest.raises(RateLimitError, match="after 3 attempts"):
+        ask(plan_of(retry=STEADY), hand)

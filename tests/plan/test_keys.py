@@ -164,8 +164,19 @@ def test_a_list_of_no_rows_holds_no_key(sql: str) -> None:
 
 
 @pytest.mark.parametrize("sql", ["NULL", "getvariable('never_set')"])
-def test_keys_of_no_type_are_not_given(sql: str) -> None:
-    assert keys_of(sql) is None
+def test_keys_that_are_nothing_are_no_reason_to_read_everything(sql: str) -> None:
+    with pytest.raises(CallError, match=r"keys is NULL\. If it is a variable, it is not set"):
+        keys_of(sql)
+
+
+def test_keys_have_a_default_that_is_not_given() -> None:
+    assert keys_of("''") is None
+
+
+@pytest.mark.parametrize("sql", ["'[{}]'", "['emea', 'apac']", "{region: 'emea'}", "'cus_0223'"])
+def test_what_is_no_list_of_keys_is_refused_with_what_to_write(sql: str) -> None:
+    with pytest.raises(CallError, match=r"write \[\{name: value\}, \.\.\.\]"):
+        keys_of(sql)
 
 
 @pytest.mark.parametrize(
@@ -289,7 +300,7 @@ def test_no_keys_are_no_trip_and_none_at_all_are_one() -> None:
 
     assert push_down(plan("/{owner}/x", [], columns=columns), ()) == ()
     assert push_down(plan("/{owner}/x", [], columns=columns), [OneOf("owner", ("a", "b"))]) == ()
-    assert len(push_down(plan("/x", None, columns=columns), ())) == 1
+    assert len(push_down(plan("/x", "", columns=columns), ())) == 1
 
 
 # ---- trips ----------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ def test_every_option_can_be_written_without_quotes(bare: Con, function: TableFu
 
 def test_a_signature_lists_every_argument_with_its_default() -> None:
     assert APIKIT.signature() == (
-        "apikit(connector, path, params := NULL, path_params := NULL, keys := NULL, data_path := NULL, pages := NULL, "
+        "apikit(connector, path, params := NULL, path_params := NULL, keys := '', data_path := NULL, pages := NULL, "
         "pagination := NULL, page_size := NULL, max_pages := NULL, columns := NULL, types := NULL, nested := NULL, "
         "sample_pages := NULL, on_drift := NULL, extra := NULL, filters := NULL, method := NULL, body := NULL, "
         "headers := NULL, concurrency := NULL, on_error := NULL, timeout := NULL, max_wait := NULL, "

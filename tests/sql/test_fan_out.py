@@ -10,7 +10,15 @@ import pytest
 
 import apikit_sql
 from apikit_sql.engine.session import Session
-from apikit_sql.errors import ApikitError, ApikitWarning, CallError, PaginationError, RateLimitError, SchemaDriftError
+from apikit_sql.errors import (
+    ApikitError,
+    ApikitWarning,
+    CallError,
+    DecodeError,
+    PaginationError,
+    RateLimitError,
+    SchemaDriftError,
+)
 from tests.fakes.api import Busy, FakeApi, Table
 
 Con = duckdb.DuckDBPyConnection
@@ -141,7 +149,7 @@ class TestKeys:
     def test_a_variable_that_is_not_set_is_no_list(self, con: Con, api: FakeApi) -> None:
         text = error_of(con, f"FROM apikit('shop', '{MEMBERS}', keys := getvariable('never_set'))")
 
-        assert "CallError: apikit: nothing fills {team}" in text
+        assert "CallError: apikit: keys is NULL. If it is a variable, it is not set" in text
         assert api.seen == []
 
     def test_a_key_may_be_a_parameter_that_filters_name(self, rows: Rows, api: FakeApi) -> None:
@@ -594,3 +602,96 @@ class TestHowManyRequests:
 
         assert rows(f"SELECT id, n FROM {source}, max_requests := 1001)") == [(n, n) for n in range(1001)]
         assert len(api.seen) == 1001
+
+
+def connected(answer: Callable[[httpx.Request], httpx.Response], **options: Any) -> apikit_sql.Connection:
+    """A connection whose requests `answer` answers."""
+    return apikit_sql.connect(session=Session(transport=httpx.MockTransport(answer)), **options)
+
+
+class TestOddKeys:
+    def test_one_key_may_fill_the_path_and_a_parameter(self) -> None:
+        sent: list[str] = []
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            sent.append(str(request.url))
+            return httpx.Response(200, json=[{"x": 1}])
+
+        table = "apikit('https://api.test', '/a/{id}', keys := [{id: 1}, {id: 2}], filters := {id: 'of'})"
+
+        assert connected(answer).execute(f"SELECT id FROM {table}").fetchall() == [(1,), (2,)]
+        assert sent == ["https://api.test/a/1?of=1", "https://api.test/a/2?of=2"]
+
+    @pytest.mark.parametrize("columns", ["id", "*"])
+    def test_a_field_of_a_struct_is_checked_too(self, columns: str) -> None:
+        con = connected(lambda _: httpx.Response(200, json=[{"id": 1, "user": {"login": "zoe"}}]))
+        table = "apikit('https://api.test', '/a', keys := [{'user.login': 'KEY'}], filters := {'user.login': 'by'})"
+
+        assert con.execute(f"SELECT id FROM {table.replace('KEY', 'zoe')}").fetchall() == [(1,)]
+        with pytest.raises(SchemaDriftError, match=r"user\.login = 'zoe' where keys asked for 'ann'"):
+            con.execute(f"SELECT {columns} FROM {table.replace('KEY', 'ann')}").fetchall()
+
+    @pytest.mark.parametrize("columns", ["", ", columns := {x: 'BIGINT'}"])
+    def test_a_key_has_the_same_type_whether_columns_are_declared_or_not(self, columns: str) -> None:
+        con = connected(lambda _: httpx.Response(200, json=[{"x": 1}]))
+        table = f"apikit('https://api.test', '/{{k}}', keys := [{{k: 7}}]{columns})"
+
+        assert con.execute(f"SELECT typeof(k), k FROM {table}").fetchall() == [("BIGINT", 7)]
+
+    def test_beside_scalars_the_value_is_named_that_does_not_fit(self) -> None:
+        con = connected(lambda r: httpx.Response(200, json={"items": [1] if r.url.path == "/1" else ["x"]}))
+
+        with pytest.raises(SchemaDriftError, match='value = "x" does not fit BIGINT'):
+            con.execute("SELECT k FROM apikit('https://api.test', '/{k}', keys := [{k: 1}, {k: 2}])").fetchall()
+
+    def test_the_text_of_missing_keys_tells_that_they_are_missing(self) -> None:
+        con = connected(lambda _: httpx.Response(404))
+        keys = "[{k: i} for i in range(20)]"
+
+        with pytest.raises(CallError, match=r"10 trips failed while columns .* GET /9 answered 404"):
+            con.execute(f"FROM apikit('https://api.test', '/{{k}}', keys := {keys}, on_error := 'skip_missing')")
+        with pytest.raises(CallError, match="without keys there is nothing to infer columns from"):
+            con.execute("FROM apikit('https://api.test', '/{k}', keys := [])")
+
+
+@pytest.mark.parametrize("page", [1, 2])
+def test_a_malformed_body_is_skipped_on_whatever_page_it_comes(page: int) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        key, number = request.url.path[1:], int(request.url.params.get("page", "1"))
+        if key == "b" and number == page:
+            return httpx.Response(200, content=b'[{"id": 1}, {"id":')
+        link = {"link": f'</{key}?page=2>; rel="next"'} if number == 1 else {}
+        return httpx.Response(200, json=[{"id": number}], headers=link)
+
+    con = connected(answer)
+    keys = "keys := [{k: 'a'}, {k: 'b'}, {k: 'c'}], on_error := 'skip', columns := {id: 'BIGINT'}"
+
+    with pytest.warns(ApikitWarning, match="1 of 3 trips failed"):
+        found = con.execute(f"SELECT k, id FROM apikit('https://api.test', '/{{k}}', {keys})").fetchall()
+
+    assert found == [("a", 1), ("a", 2), *[("b", 1)][: page - 1], ("c", 1), ("c", 2)]
+    assert con.execute("SELECT keys ->> 'k', pages FROM apikit_errors()").fetchall() == [("b", page - 1)]
+
+
+def test_what_a_server_echoes_of_a_secret_is_masked_among_the_errors() -> None:
+    con = connected(
+        lambda _: httpx.Response(200, json={"data_sk_live_SECRET1234567890": 1}),
+        tokens={"https://api.test": "sk_live_SECRET1234567890"},
+    )
+    keys = "keys := [{k: 'a'}, {k: 'b'}], on_error := 'skip', data_path := 'q', columns := {x: 'INT'}"
+
+    with pytest.raises(DecodeError) as raised:
+        con.execute(f"FROM apikit('https://api.test', '/{{k}}', {keys})").fetchall()
+
+    told = con.execute("SELECT message FROM apikit_errors()").fetchall()
+    assert len(told) == 2
+    assert "SECRET" not in str(told) + str(raised.value)
+
+
+def test_a_scan_that_could_not_begin_is_none() -> None:
+    con = connected(lambda _: httpx.Response(200), tokens={"https://api.test": "env:NEVER_SET_ANYWHERE"})
+
+    with pytest.raises(apikit_sql.ConfigError):
+        con.execute("FROM apikit('https://api.test', '/x', columns := {x: 'INT'})").fetchall()
+
+    assert con.execute("FROM apikit_scans()").fetchall() == []
