@@ -22,6 +22,7 @@ from apikit_sql.engine.pagination import (
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError
 
+_IN_QUERY = PaginationConfig()  # settings that put their parameters there, as links do
 _LONGEST_NUMBER = 9  # digits: a trip has no more pages
 
 
@@ -75,7 +76,7 @@ def _by_last_link(page: Page, progress: Progress, following: PageRequest) -> Ite
     if here[:3] != there[:3] or values.keys() != ends.keys() or len(counted) != 1:
         return
     (name,) = counted
-    before = progress.request.value(_QUERY, name) or dict(parse_qsl(urlsplit(progress.request.url).query)).get(name)
+    before = progress.request.value(_IN_QUERY, name) or dict(parse_qsl(urlsplit(progress.request.url).query)).get(name)
     number, end = _number(values[name]), _number(ends[name])
     step = _step(before, number or 0, len(page.envelope.records))
     text = f"{name}={values[name]}"
@@ -96,9 +97,6 @@ def _step(before: object, second: int, size: int) -> int:
     if second == size:
         return 0 if second == 2 else second  # noqa: PLR2004 - the second page, or an offset beyond two records
     return 1 if second <= 2 else 0  # noqa: PLR2004 - the second page
-
-
-_QUERY = PaginationConfig()  # whose parameters are in the query
 
 
 def _number(text: str) -> int | None:

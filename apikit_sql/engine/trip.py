@@ -39,10 +39,10 @@ class Wanted:
 
 
 #: Says what it wants, is sent the page (None where its status says that the end is past), and hands on what it accepts.
-Trip = Generator[Wanted | Page, Page | None, None]
+Dialogue = Generator[Wanted | Page, Page | None, None]
 
 
-def trip(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Trip:
+def trip(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Dialogue:
     """Every page of `plan`, in order, beginning with those `kept` already.
 
     After each page that was sent in it gives this page, if it is not past the end, and then what it wants next. Raises

@@ -16,7 +16,7 @@ import httpx
 
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.steps import Page
-from apikit_sql.engine.trip import Trip, Wanted
+from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.engine.workers import Outcome, Task, Workers
 from apikit_sql.errors import ScanInterrupted
 
@@ -40,7 +40,7 @@ class Pages(Iterator[tuple[int, Page]]):
 
     def __init__(  # noqa: PLR0913 - what to read, and three settings by name
         self,
-        trips: Sequence[Callable[[], Trip]],
+        trips: Sequence[Callable[[], Dialogue]],
         client: httpx.Client,
         cancelled: Event,
         *,
@@ -177,7 +177,7 @@ class Pages(Iterator[tuple[int, Page]]):
 class _Reading:
     """One trip under way: what it wants, what was asked for, what has come, and what it has accepted of that."""
 
-    trip: Trip
+    trip: Dialogue
     wanted: Wanted | None = None
     expected: Iterator[Wanted] = field(default_factory=lambda: iter(()))
     asked: dict[PageRequest, Task] = field(default_factory=dict)

@@ -17,7 +17,7 @@ from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.session import ScanPages, Session
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
-from apikit_sql.engine.trip import Trip, Wanted
+from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.plan import request_plan
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 from apikit_sql.records import Envelope, read_envelope
@@ -54,7 +54,7 @@ class Hand:
         limiter = RateLimitState(plan.rate_limit, self.clock)
         return Access(authenticator(plan.connector, plan.auth), limiter, self.records.append, self.clock)
 
-    def pages(self, trip: Trip) -> list[Page]:
+    def pages(self, trip: Dialogue) -> list[Page]:
         return list(accepted(trip, lambda wanted: self.value(wanted.fetch())))
 
     def value(self, steps: Steps[T]) -> T:
@@ -81,7 +81,7 @@ class Hand:
                         trouble = error
 
 
-def accepted(trip: Trip, fetch: Callable[[Wanted], Page | None]) -> Iterator[Page]:
+def accepted(trip: Dialogue, fetch: Callable[[Wanted], Page | None]) -> Iterator[Page]:
     """The pages of a trip, each fetched when it is wanted and no page ahead of its reader."""
     for wanted in trip:
         assert isinstance(wanted, Wanted)
@@ -93,12 +93,12 @@ def accepted(trip: Trip, fetch: Callable[[Wanted], Page | None]) -> Iterator[Pag
         yield page
 
 
-def take_sync(trip: Trip, api: FakeApi) -> list[Page]:
+def take_sync(trip: Dialogue, api: FakeApi) -> list[Page]:
     with httpx.Client(transport=api.transport()) as client:
         return list(accepted(trip, lambda wanted: drive(wanted.fetch(), client, Event())))
 
 
-def take_async(trip: Trip, api: FakeApi) -> list[Page]:
+def take_async(trip: Dialogue, api: FakeApi) -> list[Page]:
     with asyncio.Runner() as loop:
         client = httpx.AsyncClient(transport=api.transport())
         try:
@@ -107,7 +107,7 @@ def take_async(trip: Trip, api: FakeApi) -> list[Page]:
             loop.run(client.aclose())
 
 
-Take = Callable[[Trip, FakeApi], list[Page]]
+Take = Callable[[Dialogue, FakeApi], list[Page]]
 BOTH: Sequence[Take] = (take_sync, take_async)
 
 

@@ -7,7 +7,7 @@ from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.exchange import Access
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page
-from apikit_sql.engine.trip import Trip, Wanted, trip
+from apikit_sql.engine.trip import Dialogue, Wanted, trip
 from apikit_sql.errors import DecodeError, PaginationError
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import Hand, accepted, ids, numbered, plan_of
@@ -31,13 +31,13 @@ def scanned(plan: RequestPlan, api: FakeApi) -> tuple[list[Page], ScanRecord]:
     return hand.pages(trip(plan, access)), access.scan
 
 
-def begun(plan: RequestPlan, api: FakeApi, *kept: Page) -> tuple[Trip, Hand, Access]:
+def begun(plan: RequestPlan, api: FakeApi, *kept: Page) -> tuple[Dialogue, Hand, Access]:
     hand = Hand(api)
     access = hand.access(plan)
     return trip(plan, access, kept), hand, access
 
 
-def next_wanted(steps: Trip) -> Wanted:
+def next_wanted(steps: Dialogue) -> Wanted:
     wanted = next(steps)
     assert isinstance(wanted, Wanted)
     return wanted

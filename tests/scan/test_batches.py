@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, Struct, parse_type
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.steps import Page, Steps
-from apikit_sql.engine.trip import Trip as EngineTrip
-from apikit_sql.engine.trip import Wanted
+from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.engine.window import Pages
 from apikit_sql.errors import CallError, DecodeError, SchemaDriftError
 from apikit_sql.plan.predicate import Value
@@ -521,7 +520,7 @@ def test_pages_of_several_trips_are_joined_each_with_its_own_keys() -> None:
     ]
 
 
-def kept_trip(pages: Sequence[Page]) -> EngineTrip:
+def kept_trip(pages: Sequence[Page]) -> Dialogue:
     """A trip whose pages are all there already."""
 
     def never() -> Steps[Page | None]:
