@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from apikit_sql.connector.manifest import PaginationConfig
-from apikit_sql.engine.pagination import PageRequest, link_target
+from apikit_sql.engine.pagination import PageRequest, count_of, link_target
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ApikitWarning, PaginationError
 from apikit_sql.records import Envelope
@@ -51,7 +51,6 @@ _PAGE_PARAMS = ("page", "_page", "p", "page_number", "pageNumber", "page[number]
 _OFFSET_PARAMS = (
     "offset", "_offset", "_start", "start", "skip", "$skip", "startAt", "start_at", "startIndex", "page[offset]",
 )  # fmt: skip
-_LONGEST_NUMBER = 18  # digits
 _USUAL_PAGE_SIZES = frozenset(
     {10, 12, 15, 20, 24, 25, 30, 40, 50, 60, 75, 80, 90, 100, 120, 150, 200, 250, 300, 500, 1000}
 )
@@ -181,7 +180,7 @@ def _totals(page: Page) -> dict[str, tuple[str | None, int | None]]:
     return {
         "total_pages_path": _first_number(page.envelope, _TOTAL_PAGES),
         "total_path": _first_total(page.envelope),
-        "total_header": (header, _count(page.headers[header]) if header else None),
+        "total_header": (header, count_of(page.headers[header]) if header else None),
     }
 
 
@@ -218,21 +217,14 @@ def _first_total(envelope: Envelope) -> tuple[str | None, int | None]:
     """A total's path and value. `count` and `items` may mean this page's, so they count only above what it holds."""
     for path, value in _beside(envelope, _TOTAL):
         name = path.rpartition(".")[2]
-        count = _count(value)
+        count = count_of(value)
         if count is not None and (name not in {"count", "items"} or count > len(envelope.records)):
             return path, count
     return None, None
 
 
 def _first_number(envelope: Envelope, names: tuple[str, ...]) -> tuple[str | None, int | None]:
-    return next(((path, count) for path, value in _beside(envelope, names) if (count := _count(value))), (None, None))
-
-
-def _count(value: object) -> int | None:
-    """A number of things, also as text; None for any other value."""
-    if isinstance(value, str) and value.isdecimal() and len(value) <= _LONGEST_NUMBER:
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    return next(((path, count) for path, value in _beside(envelope, names) if (count := count_of(value))), (None, None))
 
 
 def _beside(envelope: Envelope, names: Iterable[str]) -> Iterable[tuple[str, Any]]:

@@ -14,8 +14,10 @@ from apikit_sql.engine.pagination import (
     PageRequest,
     Progress,
     began_at_start,
+    count_of,
     follow,
     link_target,
+    pages_of,
     sent_number,
     total_of,
 )
@@ -23,7 +25,6 @@ from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError
 
 _IN_QUERY = PaginationConfig()  # settings that put their parameters there, as links do
-_LONGEST_NUMBER = 9  # digits: a trip has no more pages
 
 
 def expected_requests(
@@ -45,11 +46,10 @@ def _by_number(
     settings: PaginationConfig, page: Page, progress: Progress, following: PageRequest
 ) -> Iterator[PageRequest]:
     assert settings.page_param is not None  # noqa: S101 - the model refuses it
-    pages = page.envelope.at(settings.total_pages_path) if settings.total_pages_path else None
-    total, size = total_of(settings, page), len(page.envelope.records)
-    if not isinstance(pages, int) and total is not None and size and began_at_start(settings, progress):
+    pages, total, size = pages_of(settings, page), total_of(settings, page), len(page.envelope.records)
+    if pages is None and total is not None and size and began_at_start(settings, progress):
         pages = -(-total // size)
-    if isinstance(pages, int):
+    if pages is not None:
         following_number = sent_number(settings, following, settings.page_param, settings.start_page)
         for number in range(following_number + 1, settings.start_page + pages):
             yield following.with_values(settings, {settings.page_param: number})
@@ -77,7 +77,7 @@ def _by_last_link(page: Page, progress: Progress, following: PageRequest) -> Ite
         return
     (name,) = counted
     before = progress.request.value(_IN_QUERY, name) or dict(parse_qsl(urlsplit(progress.request.url).query)).get(name)
-    number, end = _number(values[name]), _number(ends[name])
+    number, end = count_of(values[name]), count_of(ends[name])
     step = _step(before, number or 0, len(page.envelope.records))
     text = f"{name}={values[name]}"
     if number is None or end is None or step < 1 or (end - number) % step or here.query.split("&").count(text) != 1:
@@ -93,11 +93,7 @@ def _step(before: object, second: int, size: int) -> int:
     Where it had none, the second page's tells: a number of pages is 2 then, or 1, and an offset is the page's `size`.
     """
     if before is not None:
-        return second - (_number(str(before)) or 0)
+        return second - (count_of(str(before)) or 0)
     if second == size:
         return 0 if second == 2 else second  # noqa: PLR2004 - the second page, or an offset beyond two records
     return 1 if second <= 2 else 0  # noqa: PLR2004 - the second page
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.isdecimal() and text.isascii() and len(text) <= _LONGEST_NUMBER else None

@@ -46,16 +46,15 @@ class FanOut:
         self._redact = redact
         self._clock = clock
 
-    def failed(self, number: int, error: Exception, pages: int) -> None:
+    def failed(self, number: int, error: ApikitError, pages: int) -> None:
         """Take note that the trip of this number, from 0, ended with `error` after `pages` pages.
 
         Raises the error again where it ends the scan.
         """
         is_last_hope = self._on_error == "skip" and len(self._scan.skipped) == len(self._trips) - 1
         is_skipped = may_skip(self._on_error, error) and not is_last_hope
-        if isinstance(error, ApikitError):
-            self._scan.failed_trips += 1
-            self._keep(self._record(number, error, pages, is_skipped=is_skipped))
+        self._scan.failed_trips += 1
+        self._keep(self._record(number, error, pages, is_skipped=is_skipped))
         if not is_skipped:
             raise error
         self._scan.skipped.append(self._redact(str(error)))
@@ -75,7 +74,7 @@ class FanOut:
         )
 
 
-def may_skip(on_error: OnError, error: Exception) -> bool:
+def may_skip(on_error: OnError, error: ApikitError) -> bool:
     """Whether the other trips go on after `error`."""
     match on_error:
         case "error":

@@ -166,7 +166,7 @@ def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
     if total is not None and total > records:
         message = f"the API says there are {total} records, but its pages end after {records}."
         raise PaginationError(message)
-    if settings.total_pages_path and isinstance(pages := page.envelope.at(settings.total_pages_path), int):
+    if (pages := pages_of(settings, page)) is not None:
         message = f"the API says there are {pages} pages, but they end after {records} records."
         raise PaginationError(message)
 
@@ -264,8 +264,8 @@ def _next_offset(settings: PaginationConfig, page: Page, progress: Progress) -> 
 def _next_number(settings: PaginationConfig, page: Page, progress: Progress) -> PageRequest | None:
     assert settings.page_param is not None  # noqa: S101 - the model refuses it
     number = sent_number(settings, progress.request, settings.page_param, settings.start_page)
-    last = page.envelope.at(settings.total_pages_path) if settings.total_pages_path else None
-    if isinstance(last, int) and number - settings.start_page + 1 >= last:
+    last = pages_of(settings, page)
+    if last is not None and number - settings.start_page + 1 >= last:
         return None
     is_whole = began_at_start(settings, progress)
     total = total_of(settings, page) if is_whole else None
@@ -283,11 +283,19 @@ def total_of(settings: PaginationConfig, page: Page) -> int | None:
     found = page.headers.get(settings.total_header) if settings.total_header else None
     if settings.total_path:
         found = page.envelope.at(settings.total_path)
-    if isinstance(found, bool) or not isinstance(found, int | str):
-        return None
-    if isinstance(found, str) and (not found.isdecimal() or len(found) > _LONGEST_NUMBER):
-        return None
-    return int(found)
+    return count_of(found)
+
+
+def pages_of(settings: PaginationConfig, page: Page) -> int | None:
+    """How many pages there are in all, where the API says so."""
+    return count_of(page.envelope.at(settings.total_pages_path)) if settings.total_pages_path else None
+
+
+def count_of(value: object) -> int | None:
+    """The whole number that a server has written, as such or as its digits; None where it is none to count by."""
+    if isinstance(value, str) and value.isdecimal() and value.isascii() and len(value) <= _LONGEST_NUMBER:
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def sent_number(settings: PaginationConfig, request: PageRequest, param: str, default: int) -> int:
@@ -295,7 +303,8 @@ def sent_number(settings: PaginationConfig, request: PageRequest, param: str, de
     sent = request.value(settings, param)
     if sent is None:
         return default
-    if not str(sent).isdecimal() or len(str(sent)) > _LONGEST_NUMBER:
+    number = count_of(sent)
+    if number is None:
         message = f"the parameter {param} = {_text(sent)[:_SHOWN]} is not a number to count on from."
         raise PaginationError(message)
-    return int(str(sent))
+    return number

@@ -11,7 +11,7 @@ from typing import Literal
 
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.errors import RequestsSpentError
-from apikit_sql.plan.request_plan import ScanPlan
+from apikit_sql.plan.request_plan import Keys, ScanPlan
 
 _SHOWN = 10  # names of fields
 State = Literal["running", "done", "closed", "failed"]
@@ -24,7 +24,7 @@ class FailedTrip:
     at: float  # epoch seconds
     connector: str
     path: str
-    keys: tuple[tuple[str, object], ...]
+    keys: Keys
     status: int | None
     error: str  # its class
     message: str  # redacted

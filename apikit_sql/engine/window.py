@@ -18,7 +18,7 @@ from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.engine.workers import Outcome, Task, Workers
-from apikit_sql.errors import ScanInterrupted
+from apikit_sql.errors import ApikitError, ScanInterrupted
 
 #: How often a waiting reader looks whether it was cancelled, in seconds.
 LOOK_EVERY = 0.05
@@ -26,7 +26,7 @@ LOOK_EVERY = 0.05
 _KEPT_BUSY_FROM = 3
 
 #: Called with a trip's number, its error and how many of its pages were read; raises unless the others shall go on.
-OnFailure = Callable[[int, Exception, int], None]
+OnFailure = Callable[[int, ApikitError, int], None]
 
 
 class Pages(Iterator[tuple[int, Page]]):
@@ -81,18 +81,9 @@ class Pages(Iterator[tuple[int, Page]]):
         self._begun.clear()
         self._current = len(self._trips)
 
-    def fail(self, error: Exception) -> None:
-        """End the trip of the newest page, which turned out to be unreadable; the others go on if that may be.
-
-        Raises the error otherwise.
-        """
-        try:
-            self._pass_over(error, self._begun[0].taken - 1)
-        except BaseException:
-            self.close()
-            raise
-        self._begun.popleft()
-        self._current += 1
+    def fail(self, error: ApikitError) -> None:
+        """End the trip of the newest page, which turned out to be unreadable: what follows is as if it had not come."""
+        self._begun[0].fail(error)
 
     def is_ready(self) -> bool:
         """Whether the next page is there already."""
@@ -109,10 +100,10 @@ class Pages(Iterator[tuple[int, Page]]):
         while self._current < len(self._trips):
             try:
                 page = self._page_of(self._reading(0))
-            except ScanInterrupted:
-                raise
-            except Exception as error:  # noqa: BLE001 - raised again unless it may be passed over
-                self._pass_over(error, self._begun[0].taken)
+            except ApikitError as error:
+                if self._on_failure is None or isinstance(error, ScanInterrupted):
+                    raise
+                self._on_failure(self._current, error, self._begun[0].taken)
                 page = None
             if page is not None:
                 self._taken += 1
@@ -123,12 +114,6 @@ class Pages(Iterator[tuple[int, Page]]):
             self._begun.popleft()
             self._current += 1
         raise StopIteration
-
-    def _pass_over(self, error: Exception, taken: int) -> None:
-        """Go on without the rest of the trip that is read, of which `taken` pages were. Raises where it may not be."""
-        if self._on_failure is None:
-            raise error
-        self._on_failure(self._current, error, taken)
 
     def _page_of(self, reading: _Reading) -> Page | None:
         """The next page of the trip that is read, None at its end."""
@@ -183,7 +168,7 @@ class _Reading:
     asked: dict[PageRequest, Task] = field(default_factory=dict)
     accepted: deque[Page] = field(default_factory=deque)
     taken: int = 0  # pages
-    error: Exception | None = None
+    error: BaseException | None = None
 
     def __post_init__(self) -> None:
         self._advance()
@@ -233,13 +218,19 @@ class _Reading:
                     self.asked[ahead.request] = workers.submit(ahead)
         return len(self.asked) - before
 
+    def fail(self, error: ApikitError) -> None:
+        """End the trip with `error`, as if the newest page that was taken had not come."""
+        self.taken -= 1
+        self.accepted.clear()
+        self._stop(error)
+
     def _hand_over(self, page: Page | None) -> None:
         """Send the page in; it is accepted unless it lies past the end."""
         try:
             accepted = self.trip.send(page)
         except StopIteration:
             self._stop(None)
-        except Exception as error:  # noqa: BLE001 - raised when the reader is there
+        except ApikitError as error:  # raised when the reader is there
             self._stop(error)
         else:
             assert isinstance(accepted, Page)  # noqa: S101 - a trip hands on the page it accepts
@@ -252,7 +243,7 @@ class _Reading:
             wanted = next(self.trip)
         except StopIteration:
             self._stop(None)
-        except Exception as error:  # noqa: BLE001 - raised when the reader is there
+        except ApikitError as error:  # raised when the reader is there
             self._stop(error)
         else:
             assert isinstance(wanted, Wanted)  # noqa: S101 - a page is only handed on when one was sent in
@@ -264,8 +255,6 @@ class _Reading:
                 self.expected = iter(wanted.expected)
 
     def _stop(self, error: BaseException | None) -> None:
-        if error is not None and not isinstance(error, Exception):
-            raise error
         self.wanted, self.error = None, error
         self.asked.clear()
         self.trip.close()

@@ -6,9 +6,9 @@ a timestamp from a text.
 
 import datetime as dt
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from typing import Annotated, Any, Literal, cast, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -187,7 +187,7 @@ def _objects_in(value: object) -> Iterator[dict[str, Any]]:
 
 
 def body_bytes(value: object) -> bytes:
-    """A body as JSON, its numbers as they were written."""
+    """A body as JSON, its numbers as they were written. Raises CallError for one that no double holds as written."""
     return json.dumps(_numbers(value)).encode()
 
 
@@ -196,7 +196,13 @@ def _numbers(value: object) -> object:
         return {name: _numbers(each) for name, each in value.items()}
     if isinstance(value, list):
         return [_numbers(each) for each in value]
-    return float(value) if isinstance(value, _Verbatim) else value
+    if not isinstance(value, _Verbatim):
+        return value
+    number = float(value)
+    if Decimal(value) != Decimal(repr(number)):
+        message = f"apikit: no double holds {value} as it is written; give it as a text."
+        raise CallError(message)
+    return number
 
 
 _INSTEAD = "Give the token in Python, install(con, tokens={'https://...': 'env:NAME'}), or in the connector's manifest."
@@ -254,21 +260,22 @@ def key_tuples(call: Call) -> tuple[Keys, ...] | None:
         return None
     times = _time_fields(call.keys_type.removesuffix("[]"))
     names = {name for key in call.keys for name in key}
-    if call.keys and not names:
-        message = "apikit: keys has a key without a name; write [{name: value}, ...]."
+    if call.keys and (not names or len({name.lower() for name in names}) < len(names)):
+        message = "apikit: keys has a key without a name, or two that differ by case only; write [{name: value}, ...]."
         raise CallError(message)
     found: dict[str, Keys] = {}
     for key in call.keys:
         for name in sorted(names):
             value = key.get(name)
-            if isinstance(value, dict | list | None) or _numbers(value) in {math.inf, -math.inf}:
+            if isinstance(value, dict | list | None):
                 message = f"apikit: keys has no value for {name!r} in {key}; each key needs all of {sorted(names)}."
                 raise CallError(message)
         pairs = tuple(
             (n, _rfc3339(str(v)) if n.lower() in times or "" in times else cast("Value", _numbers(v)))
             for n, v in key.items()
         )
-        found[repr(sorted(pairs))] = pairs
+        sent = sorted((name, _param_text(value, is_time=False)) for name, value in pairs)
+        found.setdefault(repr(sent), pairs)
     return tuple(found.values())
 
 

@@ -51,7 +51,7 @@ class PageDecoder:
         whole = [column for column in table if not column.path and column not in wanted]  # then records are no objects
         self._columns = tuple(column for column in (*wanted, *whole) if not column.is_rest)
         self._schema = pa.schema([(column.name, storage_type(column.type)) for column in wanted])
-        self._has_rest = any(column.is_rest for column in wanted)
+        self._rest = next((column.name for column in wanted if column.is_rest), None)
         self._known = known_fields(table)
         self._nulls_misfits = on_drift == "null"
         self._record = ScanRecord() if record is None else record
@@ -73,8 +73,8 @@ class PageDecoder:
             with _naming(page):
                 return pa.RecordBatch.from_struct_array(pa.array([{}] * len(page.envelope.records), pa.struct([])))
         arrays, mode = self._read(page, {name.lower(): value for name, value in fills.items()})
-        if self._has_rest:
-            arrays |= self._read_rest(page)
+        if self._rest is not None:
+            arrays[self._rest] = self._read_rest(page)
         elif mode != "closed":
             self._count_unseen(page)
         return pa.RecordBatch.from_arrays([arrays[name] for name in self._schema.names], schema=self._schema)
@@ -125,15 +125,14 @@ class PageDecoder:
             self._record.unseen.update(names)
             self._modes = tuple(mode for mode in self._modes if mode != "closed")
 
-    def _read_rest(self, page: Page) -> dict[str, pa.Array]:
+    def _read_rest(self, page: Page) -> pa.Array:
         with _naming(page):
             rests = [rest_of(raw, self._known) for raw in page.envelope.records]
             texts = [None if rest is None else msgspec.json.encode(rest).decode() for rest in rests]
             for text in texts:
                 if text is not None:
                     _read_json(text)  # a Raw is delimited, not validated
-        (name,) = (name for name in self._schema.names if name not in {column.name for column in self._columns})
-        return {name: pa.array(texts, pa.string())}
+        return pa.array(texts, pa.string())
 
 
 def _arrays(page: Page, shape: Shape, filling: Filling) -> dict[str, pa.Array]:

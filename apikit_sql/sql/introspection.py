@@ -89,7 +89,7 @@ class RecordsDataset(ScannedDataset):
         rows, every = list(self._read()), self._columns.values()
         arrays = [pa.array([row[each.name] for row in rows], storage_type(each.type)) for each in every]
         batch = pa.RecordBatch.from_arrays(arrays, names=list(self._columns))
-        output = [self._columns[name] for name in columns or self._columns]
+        output = [self._columns[name] for name in (self._columns if columns is None else columns)]
         return _RecordsScan(project(batch if filter is None else batch.filter(filter), output))
 
 
