@@ -50,7 +50,12 @@ class RequestError(ApikitError):
 
 
 class AuthError(RequestError):
-    """The API refused the credential (401)."""
+    """The API refused the credential (401), or its token endpoint did; then `code` is that of RFC 6749, section 5.2."""
+
+    def __init__(self, message: str, *, status: int | None = None, url: str = "", code: str = "") -> None:
+        """An error for a credential that was refused."""
+        super().__init__(message, status=status, url=url)
+        self.code = code
 
 
 class RateLimitError(RequestError):

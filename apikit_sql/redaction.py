@@ -1,8 +1,11 @@
 """No secret leaves in a URL, a log line or an error."""
 
+import base64
 import functools
+import json
+import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 #: What stands where a secret stood.
@@ -27,12 +30,24 @@ SECRET_HEADERS = frozenset(
     }
 )  # fmt: skip
 
+_SHORTEST_IN_BASE64 = 6  # bytes; of fewer, too few characters are left that it alone decides
 _SHORTEST_SECRET = 4  # a shorter value stands in too much innocent text to be masked by value
 
 
 def is_secret_param(name: str) -> bool:
     """Whether a query parameter of this name carries a credential."""
     return name.lower().replace("-", "").replace("_", "") in SECRET_PARAMS
+
+
+def is_masked_param(name: str) -> bool:
+    """Whether the value of a query parameter of this name is masked: a credential's, or one of `APIKIT_REDACT`."""
+    return is_secret_param(name) or name.lower() in _also_masked(os.environ.get("APIKIT_REDACT", ""))
+
+
+@functools.cache
+def _also_masked(names: str) -> frozenset[str]:
+    """The names, separated by commas, in lower case."""
+    return frozenset(name.strip().lower() for name in names.split(",")) - {""}
 
 
 def is_secret_header(name: str) -> bool:
@@ -56,14 +71,14 @@ def redact_url(url: str, secrets: Iterable[str] = ()) -> str:
 def _masked(query: str) -> str:
     """`query` with the values of secret parameters masked, else as it was written."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    if not any(is_secret_param(name) for name, _ in pairs):
+    if not any(is_masked_param(name) for name, _ in pairs):
         return query
-    masked = [(name, MASK if is_secret_param(name) else value) for name, value in pairs]
+    masked = [(name, MASK if is_masked_param(name) else value) for name, value in pairs]
     return urlencode(masked, quote_via=quote, safe="*")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
-    """`text` with each of `secrets` masked, also where it stands percent-encoded in whole or in part."""
+    """`text` with each of `secrets` masked: as it is, percent-encoded or JSON-escaped (also in part), or in Base64."""
     for secret in sorted((s for s in secrets if len(s) >= _SHORTEST_SECRET), key=len, reverse=True):
         text = _written(secret).sub(MASK, text)
     return text
@@ -71,14 +86,29 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 
 @functools.lru_cache(maxsize=256)
 def _written(secret: str) -> re.Pattern[str]:
-    """Every way in which a URL may write `secret`: each character itself, percent-encoded, or `+` for a space."""
-    return re.compile("".join(_character(character) for character in secret))
+    """Every way in which a text may write `secret`."""
+    return re.compile("|".join(["".join(_character(character) for character in secret), *_in_base64(secret)]))
 
 
 def _character(character: str) -> str:
+    """A character itself, percent-encoded, as JSON escapes it, or `+` for a space."""
     encoded = "".join(f"%{byte:02x}" for byte in character.encode(errors="replace"))
-    plus = r"|\+" if character == " " else ""
-    return f"(?:{re.escape(character)}|(?i:{encoded}){plus})"
+    units = character.encode("utf-16-be", errors="replace")
+    escaped = "".join(rf"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
+    ways = [re.escape(character), f"(?i:{encoded}|{escaped})", re.escape(json.dumps(character)[1:-1])]
+    ways += [r"\+"] if character == " " else [r"\\/"] if character == "/" else []
+    return f"(?:{'|'.join(ways)})"
+
+
+def _in_base64(secret: str) -> Iterator[str]:
+    """What Base64 makes of `secret`, wherever it begins within three bytes: the characters that it alone decides."""
+    data = secret.encode(errors="replace")
+    if len(data) < _SHORTEST_IN_BASE64:
+        return
+    for before, first in ((0, 0), (1, 2), (2, 3)):
+        text = base64.b64encode(bytes(before) + data).decode().rstrip("=")
+        decided = text[first : (before + len(data)) * 8 // 6]
+        yield re.escape(decided).replace(r"\+", "[+-]").replace("/", "[/_]")
 
 
 def carries_secret(url: str, secrets: Iterable[str]) -> bool:

@@ -33,6 +33,30 @@ def resolve(text: str) -> str | None:
     kind, name = match.groups()
     if kind == "env":
         return os.environ.get(name) or None
+    return _from_keyring(name)
+
+
+def kept(name: str) -> str | None:
+    """What `keep` has stored under `name`, None where nothing is, or no keyring is there."""
+    try:
+        return _from_keyring(name)
+    except ConfigError:
+        return None
+
+
+def keep(name: str, secret: str) -> None:
+    """Store `secret` in the OS keyring. Raises ConfigError where there is none."""
+    import keyring  # noqa: PLC0415 - costs 0.1 s, wanted by few
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    try:
+        keyring.set_password(KEYRING_SERVICE, name, secret)
+    except KeyringError as error:
+        message = f"keyring:{name} could not be stored ({type(error).__name__})."
+        raise ConfigError(message) from None
+
+
+def _from_keyring(name: str) -> str | None:
     import keyring  # noqa: PLC0415 - costs 0.1 s, wanted by few
     from keyring.errors import KeyringError  # noqa: PLC0415
 

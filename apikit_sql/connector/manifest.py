@@ -42,7 +42,8 @@ class _Model(BaseModel):
 class AuthConfig(_Model):
     """How a caller proves who it is. Secrets are references (`env:NAME`, `keyring:NAME`), literal ones in Python only.
 
-    With `optional`, a missing secret means that the API is asked anonymously.
+    With `optional`, a missing secret means that the API is asked anonymously. `token_url` is a URL, or a path behind
+    the connector's base URL.
     """
 
     type: Literal["none", "bearer", "apikey", "basic", "oauth2"] = "none"
@@ -55,7 +56,7 @@ class AuthConfig(_Model):
     password: SecretStr | None = None
     client_id: SecretStr | None = None
     client_secret: SecretStr | None = None
-    token_url: str | None = None
+    token_url: Annotated[str, Field(pattern=r"^(https?:/)?/[^?#\s\\@]+$")] | None = None
     scopes: tuple[str, ...] = ()
     audience: str | None = None
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
@@ -64,11 +65,19 @@ class AuthConfig(_Model):
 
     @model_validator(mode="after")
     def _is_whole(self) -> Self:
-        wanted = {"bearer": ("token",), "apikey": ("api_key",), "basic": ("username",), "oauth2": ("token_url",)}
+        wanted = {
+            "bearer": ("token",),
+            "apikey": ("api_key",),
+            "basic": ("username",),
+            "oauth2": ("token_url", "client_id"),
+        }
         for field in wanted.get(self.type, ()):
             if getattr(self, field) is None:
                 message = f"auth of type {self.type!r} needs {field!r}"
                 raise ValueError(message)
+        if self.type == "oauth2" and self.client_secret is None and self.refresh_token is None:
+            message = "auth of type 'oauth2' needs 'client_secret' or 'refresh_token'"
+            raise ValueError(message)
         if self.type == "none" and any(getattr(self, field) is not None for field in SECRET_FIELDS):
             message = "auth of type 'none' holds a secret; say which type it is"
             raise ValueError(message)
@@ -141,10 +150,14 @@ class RetryConfig(_Model):
 
 
 class RateLimitConfig(_Model):
-    """How much of the API's limit callers may use. `min_remaining` requests of the window are left untouched."""
+    """How much of the API's limit callers may use. `min_remaining` requests of the window are left untouched.
+
+    More requests within a minute than `warn_above` are logged as a warning.
+    """
 
     requests_per_second: Annotated[float, Field(gt=0)] | None = None
     min_remaining: Annotated[int, Field(ge=0)] = 0
+    warn_above: Annotated[int, Field(ge=1)] = 100
 
 
 class KeyColumn(_Model):

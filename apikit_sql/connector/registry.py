@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from apikit_sql.connector import environment
 from apikit_sql.connector.manifest import SECRET_FIELDS, Connector
 from apikit_sql.connector.template import fill_base_url
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
@@ -31,7 +32,8 @@ class ConnectorRegistry:
 
     def names(self) -> list[str]:
         """Every known connector's name, sorted."""
-        return sorted(self._files() | self._loaded.keys())
+        described = {environment.NAME} if environment.is_described(os.environ) else set()
+        return sorted(self._files() | self._loaded.keys() | described)
 
     def add_file(self, path: Path) -> str:
         """The name of the connector whose manifest is at `path`; it is known from now on."""
@@ -46,6 +48,8 @@ class ConnectorRegistry:
         """
         if name not in self._loaded:
             file = self._files().get(name)
+            if file is None and name == environment.NAME:
+                return with_settings(environment.connector_of(os.environ))
             if file is None:
                 folder = (self._folders or default_folders())[-1]
                 raise ConnectorNotFoundError(_not_found(name, self.names(), folder))
@@ -93,8 +97,12 @@ def read_manifest(file: Traversable) -> Connector:
 
 
 def with_settings(connector: Connector) -> Connector:
-    """`connector` with the variables of its base URL filled from the environment or their defaults."""
-    if "{" not in connector.base_url:
+    """`connector` with the variables of its URLs filled from the environment or their defaults.
+
+    Its `token_url` is a whole URL then. Raises ConfigError where it would take secrets out of TLS.
+    """
+    token_url = connector.auth.token_url or ""
+    if not token_url and "{" not in connector.base_url:
         return connector
     values = {
         name: (os.environ.get(variable.env) if variable.env else None) or variable.default
@@ -104,7 +112,16 @@ def with_settings(connector: Connector) -> Connector:
         if value is None and (env := connector.variables[name].env):
             message = f"{connector.name} needs the setting {name!r} for {connector.base_url}: set {env}."
             raise ConfigError(message)
-    return connector.model_copy(update={"base_url": fill_base_url(connector.name, connector.base_url, values)})
+    base_url = fill_base_url(connector.name, connector.base_url, values)
+    if not token_url:
+        return connector.model_copy(update={"base_url": base_url})
+    whole = base_url.rstrip("/") + token_url if token_url.startswith("/") else token_url
+    whole = fill_base_url(connector.name, whole, values)
+    if whole.startswith("http://") and not base_url.startswith("http://"):
+        message = f"{connector.name}: auth.token_url must be https, as the base URL is: it is sent secrets."
+        raise ConfigError(message)
+    auth = connector.auth.model_copy(update={"token_url": whole})
+    return connector.model_copy(update={"base_url": base_url, "auth": auth})
 
 
 def explain(error: ValidationError) -> str:

@@ -1,14 +1,14 @@
-"""A connector's auth as an httpx.Auth, and the one rule of where it may go: its own origin.
+"""A connector's auth as what signs its requests, and the one rule of where that may go: its own origin.
 
 A new kind of auth takes, in `connector/manifest.py`: its name in `AuthConfig.type`, its fields, those of them that are
 secrets in `SECRET_FIELDS` (else they are neither resolved nor masked), and what it cannot do without in `_is_whole`.
-Here: a `case` in `_signer`, giving an `httpx.Auth` whose `auth_flow` yields the requests it needs.
+Here: a `case` in `_signer`, which changes a request that is about to be sent.
 """
 
 from __future__ import annotations
 
-import base64
-from collections.abc import Generator
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -16,52 +16,55 @@ import httpx
 from pydantic import SecretStr
 
 from apikit_sql.connector.manifest import SECRET_FIELDS, AuthConfig
+from apikit_sql.engine.oauth2 import Ask, Grant, Tokens, basic_pair, secrets_of
+from apikit_sql.engine.steps import Steps
 from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import is_reference, resolve
+
+_REFUSED = 401
 
 
 @dataclass(frozen=True)
 class Credential:
-    """A resolved auth: how it signs a request, what to call it, and the values that no text may show."""
+    """A resolved auth: how it signs a request, what to call it, and the values that no text may show.
 
-    auth: httpx.Auth = field(repr=False)
+    It signs with `sign`, or with the newest of `tokens`.
+    """
+
+    sign: Callable[[httpx.Request], None] = field(repr=False)
     name: str
-    secrets: tuple[str, ...] = field(repr=False)
+    values: tuple[str, ...] = field(repr=False)
+    tokens: Tokens | None = field(default=None, repr=False)
+    prefix: str = "Bearer"
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The values that no text may show, those of today's tokens among them."""
+        return self.values if self.tokens is None else self.values + self.tokens.secrets
+
+    def answer(self, request: httpx.Request, send: Ask, ask: Ask) -> Steps[httpx.Response]:
+        """The answer to `request`, signed and sent by `send`. A token that is refused is renewed once, by `ask`."""
+        if self.tokens is None:
+            self.sign(request)
+            return (yield from send(request))
+        token = yield from self.tokens.access_token(ask)
+        request.headers["Authorization"] = f"{self.prefix} {token}"
+        response = yield from send(request)
+        if response.status_code != _REFUSED:
+            return response
+        token = yield from self.tokens.access_token(ask, refused=token)
+        request.headers["Authorization"] = f"{self.prefix} {token}"
+        return (yield from send(request))
 
 
-class HeaderAuth(httpx.Auth):
-    """A secret in one header."""
-
-    def __init__(self, header: str, value: str) -> None:
-        """Auth that sets `header`."""
-        self._header, self._value = header, value
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """The request with its header."""
-        request.headers[self._header] = self._value
-        yield request
+ANONYMOUS = Credential(lambda _: None, "none", ())
 
 
-class QueryAuth(httpx.Auth):
-    """A secret in one query parameter."""
-
-    def __init__(self, param: str, value: str) -> None:
-        """Auth that sets `param`."""
-        self._param, self._value = param, value
-
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
-        """The request with its parameter."""
-        request.url = request.url.copy_set_param(self._param, self._value)
-        yield request
-
-
-ANONYMOUS = Credential(httpx.Auth(), "none", ())
-
-
-def authenticator(connector: str, auth: AuthConfig) -> Credential:
+def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant], Tokens] = Tokens) -> Credential:
     """The credential that `auth` describes, its references resolved; anonymous where it is optional and not there.
 
-    Raises ConfigError that names the reference to set.
+    `tokens_of` gives the tokens that all callers with the same grant share. Raises ConfigError that names the
+    reference to set.
     """
     names = {name: value.get_secret_value() for name in SECRET_FIELDS if (value := _secret(auth, name)) is not None}
     found = {field: resolve(text) or None for field, text in names.items()}
@@ -73,37 +76,72 @@ def authenticator(connector: str, auth: AuthConfig) -> Credential:
         message = f"{connector}: {what} is not set. Set it, or leave this credential out to ask the API anonymously."
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}
+    _check(connector, values)
     name = next((text for text in names.values() if is_reference(text)), auth.type)
+    if auth.type == "oauth2":
+        grant = _grant(connector, auth, values, names)
+        return Credential(ANONYMOUS.sign, name, tuple(secrets_of(grant)), tokens_of(grant), auth.prefix)
     secrets = tuple(values.values())
     if auth.type == "basic":  # an API may echo what it was sent
-        pair = f"{values['username']}:{values.get('password', '')}"
-        secrets += (base64.b64encode(pair.encode()).decode(),)
-    return Credential(_signer(connector, auth, values), name, secrets)
+        secrets += (basic_pair(values["username"], values.get("password", "")),)
+    return Credential(_signer(auth, values), name, secrets)
 
 
-def _signer(connector: str, auth: AuthConfig, values: dict[str, str]) -> httpx.Auth:
+def _check(connector: str, values: dict[str, str]) -> None:
     for value in values.values():
         if not value.isprintable() or value != value.strip():
             message = (
                 f"{connector}: a secret has a line break, a control character or spaces around it. Store it without."
             )
             raise ConfigError(message)
+
+
+def _signer(auth: AuthConfig, values: dict[str, str]) -> Callable[[httpx.Request], None]:
     match auth.type:
-        case "none":
-            return httpx.Auth()
+        case "none" | "oauth2":
+            return ANONYMOUS.sign
         case "bearer":
-            return HeaderAuth("Authorization", f"{auth.prefix} {values['token']}".strip())
+            return _in_header("Authorization", f"{auth.prefix} {values['token']}".strip())
         case "apikey" if auth.api_key_query_param:
-            return QueryAuth(auth.api_key_query_param, values["api_key"])
+            return _in_query(auth.api_key_query_param, values["api_key"])
         case "apikey":
-            return HeaderAuth(auth.api_key_header, values["api_key"])
+            return _in_header(auth.api_key_header, values["api_key"])
         case "basic":
-            return httpx.BasicAuth(values["username"], values.get("password", ""))
-        case "oauth2":
-            message = f"{connector}: auth of type 'oauth2' is not available in this version."
-            raise ConfigError(message)
+            return _in_header("Authorization", f"Basic {basic_pair(values['username'], values.get('password', ''))}")
         case _:
             assert_never(auth.type)
+
+
+def _in_header(name: str, value: str) -> Callable[[httpx.Request], None]:
+    def sign(request: httpx.Request) -> None:
+        request.headers[name] = value
+
+    return sign
+
+
+def _in_query(param: str, value: str) -> Callable[[httpx.Request], None]:
+    def sign(request: httpx.Request) -> None:
+        request.url = request.url.copy_set_param(param, value)
+
+    return sign
+
+
+def _grant(connector: str, auth: AuthConfig, values: dict[str, str], names: dict[str, str]) -> Grant:
+    """How tokens are asked for. A rotated refresh token takes the place of the reference, or of the secret it was."""
+    assert auth.token_url is not None  # noqa: S101 - the model refuses it
+    given, reference = values.get("refresh_token", ""), names.get("refresh_token", "")
+    kept_as = f"{connector}.refresh_token.{hashlib.sha256(given.encode()).hexdigest()[:16]}"
+    return Grant(
+        connector=connector,
+        token_url=auth.token_url,
+        client_id=values["client_id"],
+        client_secret=values.get("client_secret"),
+        scopes=auth.scopes,
+        audience=auth.audience,
+        client_auth=auth.client_auth,
+        refresh_token=values.get("refresh_token"),
+        kept_as=reference.removeprefix("keyring:") if reference.startswith("keyring:") else kept_as,
+    )
 
 
 def _secret(auth: AuthConfig, field: str) -> SecretStr | None:

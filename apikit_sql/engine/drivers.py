@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import aclosing, closing
 from dataclasses import dataclass
 from threading import Event
 from typing import Generic, assert_never
 
 import httpx
 
-from apikit_sql.engine.request_log import without_httpx_log
+from apikit_sql.engine.body import BodyReader
+from apikit_sql.engine.sockets import Bounds, within
 from apikit_sql.engine.steps import Send, Sleep, Steps, T
-from apikit_sql.errors import DecodeError, ScanInterrupted
+from apikit_sql.errors import ApikitError, ConfigError, DecodeError, OriginError, ScanInterrupted
 
-#: The largest body that is read, in bytes after decompression.
-LARGEST_BODY = 256 * 2**20
 _ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
-Reply = httpx.Response | httpx.TransportError | DecodeError | None
+Reply = httpx.Response | httpx.TransportError | ApikitError | None
+#: What steps are told of; anything else, a cancel among them, ends them.
+_REPLIES = (httpx.TransportError, DecodeError, OriginError, ConfigError)
 
 
-def drive(steps: Steps[T], client: httpx.Client, cancelled: Event) -> T:
+def drive(steps: Steps[T], transport: httpx.BaseTransport, cancelled: Event) -> T:
     """What `steps` bring, taken on this thread. Raises ScanInterrupted once `cancelled` is set."""
     reply: Reply = None
     try:
@@ -37,14 +39,14 @@ def drive(steps: Steps[T], client: httpx.Client, cancelled: Event) -> T:
                     cancelled.wait(seconds)
                     reply = None
                 case Send():
-                    reply = _send(step, client)
+                    reply = _send(step, transport, cancelled)
                 case _:
                     assert_never(step)
     finally:
         steps.close()
 
 
-async def adrive(steps: Steps[T], client: httpx.AsyncClient) -> T:
+async def adrive(steps: Steps[T], transport: httpx.AsyncBaseTransport) -> T:
     """What `steps` bring, taken on this event loop; cancelling the task stops them."""
     reply: Reply = None
     try:
@@ -57,80 +59,55 @@ async def adrive(steps: Steps[T], client: httpx.AsyncClient) -> T:
                     await asyncio.sleep(seconds)
                     reply = None
                 case Send():
-                    reply = await _asend(step, client)
+                    reply = await _asend(step, transport)
                 case _:
                     assert_never(step)
     finally:
         steps.close()
 
 
-def _send(step: Send, client: httpx.Client) -> Reply:
-    body = _BoundedBody(step)
+def _send(step: Send, transport: httpx.BaseTransport, cancelled: Event) -> Reply:
+    body = _body_of(step)
     try:
-        with without_httpx_log():
-            response = client.send(step.request, stream=True, follow_redirects=False, auth=None)
-        try:
-            for chunk in response.iter_bytes():
-                body.take(chunk)
-        finally:
-            response.close()
-    except (httpx.TransportError, httpx.DecodingError, DecodeError, UnicodeError) as error:
-        return _as_reply(error)
-    return body.read_to_end(response)
+        with within(Bounds(time.monotonic() + step.timeout, step.timeout, cancelled)):
+            response = transport.handle_request(step.request)
+            with closing(response):
+                body.begin(response.headers)
+                assert isinstance(response.stream, httpx.SyncByteStream)  # noqa: S101 - a BaseTransport gives it
+                for chunk in response.stream:
+                    body.take(chunk)
+        return _whole(step, response, body)
+    except _REPLIES as error:
+        return error
 
 
-async def _asend(step: Send, client: httpx.AsyncClient) -> Reply:
-    body = _BoundedBody(step)
+async def _asend(step: Send, transport: httpx.AsyncBaseTransport) -> Reply:
+    body = _body_of(step)
     try:
-        with without_httpx_log():
-            response = await client.send(step.request, stream=True, follow_redirects=False, auth=None)
-        try:
-            async for chunk in response.aiter_bytes():
-                body.take(chunk)
-        finally:
-            await response.aclose()
-    except (httpx.TransportError, httpx.DecodingError, DecodeError, UnicodeError) as error:
-        return _as_reply(error)
-    return body.read_to_end(response)
+        async with asyncio.timeout(step.timeout):
+            response = await transport.handle_async_request(step.request)
+            async with aclosing(response):
+                body.begin(response.headers)
+                assert isinstance(response.stream, httpx.AsyncByteStream)  # noqa: S101 - an AsyncBaseTransport gives it
+                async for chunk in response.stream:
+                    body.take(chunk)
+        return _whole(step, response, body)
+    except TimeoutError:
+        message = f"the answer took longer than {step.timeout:g} s"
+        return httpx.ReadTimeout(message, request=step.request)
+    except _REPLIES as error:
+        return error
 
 
-class _BoundedBody:
-    """A response's body as it arrives, within its size and the request's time."""
-
-    def __init__(self, step: Send) -> None:
-        self._request = step.request
-        self._timeout = step.timeout
-        self._deadline = time.monotonic() + step.timeout
-        self._chunks: list[bytes] = []
-        self._size = 0
-        step.request.extensions["timeout"] = httpx.Timeout(step.timeout).as_dict()
-
-    def take(self, chunk: bytes) -> None:
-        """Keep `chunk`. Raises DecodeError past the size, ReadTimeout past the time."""
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > LARGEST_BODY:
-            message = f"the body is larger than {LARGEST_BODY // 2**20} MB; ask for smaller pages"
-            raise DecodeError(message)
-        if time.monotonic() > self._deadline:
-            message = f"the answer took longer than {self._timeout:g} s"
-            raise httpx.ReadTimeout(message, request=self._request)
-
-    def read_to_end(self, response: httpx.Response) -> httpx.Response:
-        """`response` with its whole, decompressed body."""
-        headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _ENCODING_HEADERS]
-        return httpx.Response(
-            response.status_code, headers=headers, content=b"".join(self._chunks), request=self._request
-        )
+def _body_of(step: Send) -> BodyReader:
+    step.request.extensions["timeout"] = httpx.Timeout(step.timeout).as_dict()
+    return BodyReader(step.request, step.timeout)
 
 
-def _as_reply(error: Exception) -> Reply:
-    if isinstance(error, httpx.DecodingError):
-        return DecodeError(f"the body cannot be decompressed: {error}")
-    if isinstance(error, UnicodeError):  # httpx reads a redirect's Location whether it is followed or not
-        return DecodeError("the answer has a header that is neither text nor a URL")
-    assert isinstance(error, httpx.TransportError | DecodeError)  # noqa: S101 - what the callers catch
-    return error
+def _whole(step: Send, response: httpx.Response, body: BodyReader) -> httpx.Response:
+    """`response` with its whole, decompressed body."""
+    headers = [(name, value) for name, value in response.headers.raw if name.lower() not in _ENCODING_HEADERS]
+    return httpx.Response(response.status_code, headers=headers, content=body.whole(), request=step.request)
 
 
 @dataclass(frozen=True)

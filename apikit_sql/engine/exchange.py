@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,25 +20,31 @@ import tenacity
 
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.auth import Credential
+from apikit_sql.engine.body import ACCEPTED
+from apikit_sql.engine.network import HOME
+from apikit_sql.engine.oauth2 import Ask
 from apikit_sql.engine.pagination import PageRequest
-from apikit_sql.engine.rate_limit import RateLimitState
+from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
+from apikit_sql.engine.replay import Sender, straight
 from apikit_sql.engine.request_log import RequestRecord
-from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_after, retry_delay
+from apikit_sql.engine.retry import TOO_MANY, RetryBudget, is_limited, new_attempts, retry_after, retry_delay
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
-from apikit_sql.errors import AuthError, DecodeError, RateLimitError, RequestError
+from apikit_sql.errors import ApikitError, AuthError, DecodeError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.records import read_envelope
 from apikit_sql.redaction import redact, redact_url
 
 _DEFAULT_HEADERS = {
     b"accept": b"application/json",
-    b"accept-encoding": b"gzip, deflate",
+    b"accept-encoding": ACCEPTED.encode(),
     b"user-agent": b"apikit_sql",
 }
 _LONGEST_REASON = 200  # characters of an API's own error message
-_AUTH_REFUSED, _FORBIDDEN = 401, 403
+_AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
+_LONG_WAIT = 2.0  # seconds; a longer one is told
+_PATIENCES = (60, 120, 300, 600, 1800, 3600)  # seconds that an error proposes as max_wait
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,9 @@ class Access:
     record: Callable[[RequestRecord], None]
     clock: Callable[[], float] = time.time
     scan: ScanRecord = field(default_factory=ScanRecord)
+    budget: RetryBudget = field(default_factory=RetryBudget)
+    sender: Sender = straight
+    tell: Callable[[str], None] = field(default=lambda _: None)  # one line for the user
 
 
 def fetch_page(
@@ -67,44 +78,79 @@ def fetch_page(
     except DecodeError as error:
         kind = response.headers.get("content-type", "no content type")
         message = f"{where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
-        raise DecodeError(message) from None
+        raise DecodeError(redact(message, access.credential.secrets)) from None
     url = redact_url(request.full_url, access.credential.secrets)
     return Page(number, url, response.status_code, response.headers, envelope, len(response.content))
 
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
     """Send `request` until it is answered well or the retries are used up; the last answer decides the error."""
-    attempts, answered = new_attempts(), access.limiter.answered
+    once = partial(_signed, plan, access, request)
+    response, tried = yield from _persist(plan, access, request, access.limiter, once)
+    if response.is_success:
+        return response
+    raise _refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
+
+
+def _persist(
+    plan: RequestPlan,
+    access: Access,
+    request: PageRequest,
+    limiter: RateLimitState,
+    once: Callable[[int], Steps[httpx.Response]],
+) -> Steps[tuple[httpx.Response, int]]:
+    """The last answer that `once` brings, called with the number of the attempt, and that number.
+
+    Raises RequestError where there is none; RateLimitError for a wait that is longer than the caller's patience.
+    """
+    attempts, answered, waited = new_attempts(), limiter.answered, 0.0
+    access.budget.earn()
     while True:
-        wait = access.limiter.reserve(plan.max_wait)
+        wait = limiter.reserve(plan.max_wait)
         if wait > plan.max_wait:
-            raise _out_of_patience(plan, access, request, wait, TOO_MANY)
-        if wait > 0:
-            access.scan.wait(wait)
-            yield Sleep(wait)
+            raise _out_of_patience(plan, access, request, limiter, _Wait(wait, TOO_MANY))
         try:
-            response = yield from _signed(plan, access, request, attempts)
+            yield from _pause(plan, access, limiter, wait)
+            sent_at = access.clock()
+            response = yield from once(attempts.attempt_number)
         except httpx.TransportError:
             attempts.set_exception(sys.exc_info())  # type: ignore[arg-type]  # inside an except, never empty
         else:
             attempts.set_result(response)
-            access.limiter.ingest(response)
-            if is_limited(response) and access.limiter.answered > answered:
-                attempts.attempt_number, answered = 1, access.limiter.answered  # others get through: it is no failure
+            limiter.ingest(response, sent_at)
+            if is_limited(response) and limiter.answered > answered and waited < plan.max_wait:
+                attempts.attempt_number, answered = 1, limiter.answered  # others get through: it is no failure
+        finally:
+            limiter.release()
         delay = retry_delay(plan.retry, attempts, access.clock)
-        if delay is None:
-            return _answer(plan, access, request, attempts)
+        if delay is None or not (_is_limit(attempts) or access.budget.spend()):
+            return _last(plan, access, request, attempts), attempts.attempt_number
         if delay.asked > plan.max_wait:
-            raise _out_of_patience(plan, access, request, delay.asked, response.status_code)
+            raise _out_of_patience(plan, access, request, limiter, _Wait(delay.asked, response.status_code))
         pause = min(delay.seconds, max(plan.max_wait, delay.asked))
-        access.scan.wait(pause)
-        yield Sleep(pause)
+        access.scan.retry()
+        yield from _pause(plan, access, limiter, pause)
+        waited += wait + pause
         attempts.prepare_for_next_attempt()
 
 
-def _signed(
-    plan: RequestPlan, access: Access, request: PageRequest, attempts: tenacity.RetryCallState
-) -> Steps[httpx.Response]:
+def _pause(plan: RequestPlan, access: Access, limiter: RateLimitState, seconds: float) -> Steps[None]:
+    """Wait, and say so where it is long."""
+    if seconds <= 0:
+        return
+    access.scan.wait(seconds)
+    if seconds > _LONG_WAIT and limiter.is_news(seconds):
+        access.tell(f"{plan.connector}: waiting {in_words(seconds)}. {limiter.describe()}".rstrip())
+    yield Sleep(seconds)
+
+
+def _is_limit(attempts: tenacity.RetryCallState) -> bool:
+    """Whether the newest attempt met the API's limit, which says itself when to come again."""
+    outcome = attempts.outcome
+    return outcome is not None and not outcome.failed and is_limited(outcome.result())
+
+
+def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: int) -> Steps[httpx.Response]:
     """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are."""
     secrets = access.credential.secrets
     try:
@@ -117,18 +163,33 @@ def _signed(
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
         headers[b"content-type"] = b"application/json"
+    send, ask = partial(_sent, plan, access, attempt=attempt), _token_asker(plan, access)
+    extensions = {HOME: httpx.URL(plan.base_url).host}
     for _ in range(MOST_REDIRECTS + 1):
-        unsigned = httpx.Request(plan.method, url, headers=list(headers.items()), content=request.body)
-        flow = (access.credential.auth if is_home(plan, url) else httpx.Auth()).auth_flow(unsigned)
-        signed: httpx.Request | None = next(flow)
-        while signed is not None:
-            response = yield from _sent(plan, access, signed, attempts.attempt_number)
-            signed = _next_of(flow, response)
+        asked = httpx.Request(
+            plan.method, url, headers=list(headers.items()), content=request.body, extensions=dict(extensions)
+        )
+        if is_home(plan, url):
+            response = yield from access.credential.answer(asked, send, ask)
+        else:
+            response = yield from send(asked)
         target = redirect_target(plan, response, secrets)
         if target is None:
             return response
         url = target
     raise _refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
+
+
+def _token_asker(plan: RequestPlan, access: Access) -> Ask:
+    """What asks for an access token: as patient as for a page, by a limit of its own."""
+    asking, limiter = replace(plan, method="POST"), RateLimitState(clock=access.clock)
+
+    def ask(request: httpx.Request) -> Steps[httpx.Response]:
+        once = partial(_sent, asking, access, request)
+        response, _ = yield from _persist(asking, access, PageRequest(str(request.url)), limiter, once)
+        return response
+
+    return ask
 
 
 def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
@@ -146,44 +207,30 @@ def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
         attempt=attempt,
     )
     try:
-        response = yield Send(request, plan.timeout)
+        response = yield from access.sender(Send(request, plan.timeout))
     except httpx.TransportError:
         access.record(replace(record, elapsed=access.clock() - started))
         raise
-    except DecodeError as error:
+    except ApikitError as error:
         access.record(replace(record, elapsed=access.clock() - started))
         message = f"{plan.connector}: {request.method} {request.url.path}: {error}"
-        raise DecodeError(message) from None
-    assert response is not None  # noqa: S101 - a driver answers Send with a response
+        raise type(error)(redact(message, access.credential.secrets)) from None
     elapsed = access.clock() - started
     access.record(replace(record, status=response.status_code, elapsed=elapsed, size=len(response.content)))
     return response
 
 
-def _next_of(flow: Generator[httpx.Request, httpx.Response, None], response: httpx.Response) -> httpx.Request | None:
-    """The request that an auth flow wants sent after `response`, None where it is content."""
-    try:
-        return flow.send(response)
-    except StopIteration:
-        return None
-
-
-def _answer(
-    plan: RequestPlan, access: Access, request: PageRequest, attempts: tenacity.RetryCallState
-) -> httpx.Response:
-    """The last answer if it is a good one. Raises the RequestError that it is otherwise."""
+def _last(plan: RequestPlan, access: Access, request: PageRequest, attempts: tenacity.RetryCallState) -> httpx.Response:
+    """The last answer, whatever it is. Raises RequestError where there was none."""
     outcome = attempts.outcome
     assert outcome is not None  # noqa: S101 - asked only after an attempt
-    secrets, tried = access.credential.secrets, attempts.attempt_number
-    if outcome.failed:
-        cause = outcome.exception()
-        what = redact(str(cause) or type(cause).__name__, secrets)
-        message = f"{where(plan, request)}: no answer after {tried} attempts: {what}"
-        raise RequestError(message, url=redact_url(request.full_url, secrets))
-    response: httpx.Response = outcome.result()
-    if response.is_success:
+    if not outcome.failed:
+        response: httpx.Response = outcome.result()
         return response
-    raise _refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
+    cause, secrets, tried = outcome.exception(), access.credential.secrets, attempts.attempt_number
+    what = redact(str(cause) or type(cause).__name__, secrets)
+    message = f"{where(plan, request)}: no answer after {tried} attempts: {what}"
+    raise RequestError(message, url=redact_url(request.full_url, secrets))
 
 
 def _refused(
@@ -197,21 +244,29 @@ def _refused(
         return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
     if status == _FORBIDDEN:
         message += f"; the credential sent was {access.credential.name}"
+    if status == _PROXY_AUTH:
+        message += "; credentials of a proxy in the environment are not used"
     if is_limited(response):
         asked = retry_after(response.headers, access.clock)
         return RateLimitError(message, status=status, url=url, retry_after=asked)
     return RequestError(message, status=status, url=url)
 
 
+class _Wait(NamedTuple):
+    """Seconds that the API asks for, and the status by which it did."""
+
+    seconds: float
+    status: int
+
+
 def _out_of_patience(
-    plan: RequestPlan, access: Access, request: PageRequest, wait: float, status: int
+    plan: RequestPlan, access: Access, request: PageRequest, limiter: RateLimitState, wait: _Wait
 ) -> RateLimitError:
-    message = (
-        f"{where(plan, request)}: the API asks to wait {wait:.0f} s, longer than max_wait = {plan.max_wait:g} s. "
-        "Try again later, or say a larger max_wait."
-    )
+    what = limiter.describe() or f"{plan.method} {urlsplit(request.url).path} is to wait {in_words(wait.seconds)}"
+    patience = next((each for each in _PATIENCES if each > wait.seconds), -(-int(wait.seconds + 1) // 3600) * 3600)
+    message = f"{plan.connector}: {what}. Set max_wait := {patience}."
     url = redact_url(request.full_url, access.credential.secrets)
-    return RateLimitError(message, status=status, url=url, retry_after=wait)
+    return RateLimitError(message, status=wait.status, url=url, retry_after=wait.seconds)
 
 
 def where(plan: RequestPlan, request: PageRequest) -> str:

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 
+from apikit_sql.errors import ConfigError
+
 LOGGER = logging.getLogger("apikit")
-_SENDING: ContextVar[bool] = ContextVar("apikit_sending", default=False)
-
-
-@contextmanager
-def without_httpx_log() -> Iterator[None]:
-    """While inside, httpx does not log what this thread or task sends: it would show the credentials in URLs."""
-    before = _SENDING.set(True)
-    try:
-        yield
-    finally:
-        _SENDING.reset(before)
-
-
-logging.getLogger("httpx").addFilter(lambda _: not _SENDING.get())
 
 
 @dataclass(frozen=True)
@@ -40,8 +27,36 @@ class RequestRecord:
 
 
 def log(record: RequestRecord) -> None:
-    """Write `record` to the logger `apikit`, at level DEBUG."""
-    LOGGER.debug(
-        "%s %s %s -> %s in %.0f ms, %d bytes, attempt %d",
-        record.connector, record.method, record.url, record.status, record.elapsed * 1000, record.size, record.attempt,
-    )  # fmt: skip
+    """Write `record` to the logger `apikit` as one JSON object, at level DEBUG."""
+    if not LOGGER.isEnabledFor(logging.DEBUG):
+        return
+    moment = dt.datetime.fromtimestamp(record.at, dt.UTC).isoformat(timespec="milliseconds")
+    told = {
+        "ts": moment.replace("+00:00", "Z"),
+        "method": record.method,
+        "url": record.url,
+        "status": record.status,
+        "elapsed_ms": round(record.elapsed * 1000, 1),
+        "bytes": record.size,
+        "attempt": record.attempt,
+        "connector": record.connector,
+    }
+    LOGGER.debug("%s", json.dumps(told))
+
+
+def show_log(level: str) -> None:
+    """Write the log from `level` on to stderr, as `APIKIT_LOG_LEVEL` asks; nothing changes where that is empty.
+
+    Raises ConfigError for a level that there is not.
+    """
+    if not level:
+        return
+    number = logging.getLevelNamesMapping().get(level.strip().upper())
+    if number is None:
+        message = f"APIKIT_LOG_LEVEL is {level!r}; say debug, info, warning, error or critical."
+        raise ConfigError(message)
+    LOGGER.setLevel(number)
+    if not LOGGER.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        LOGGER.addHandler(handler)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
+import re
+import threading
 import time
 from collections.abc import Callable
-from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 import httpx
 import tenacity
 
 from apikit_sql.connector.manifest import RetryConfig
+from apikit_sql.engine.limit_headers import read_date
 
 TOO_MANY = 429
 _FORBIDDEN = 403
+_SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")  # RFC 9110 has whole ones; Shopify sends `2.0`
+_SECONDARY = b"secondary rate limit"
+_SECONDARY_WAIT = 60.0  # seconds that GitHub asks for where it tells no other
+_HEAD = 1_000  # bytes of an error's body that are looked at
 
 
 def new_attempts() -> tenacity.RetryCallState:
@@ -35,7 +40,8 @@ def retry_delay(
     """How long to wait before the next attempt, or None to accept the answer.
 
     Network errors and `retry_on_status` are tried again, up to `max_attempts`. The wait grows exponentially with
-    jitter, and is never shorter than the server asked for in Retry-After (RFC 9110, section 10.2.3).
+    jitter, and is never shorter than the server asked for in Retry-After (RFC 9110, section 10.2.3). Stripe says in a
+    header of its own whether it makes sense to try again (https://docs.stripe.com/error-low-level).
     """
     outcome = attempts.outcome
     assert outcome is not None  # noqa: S101 - asked only after an attempt
@@ -43,9 +49,10 @@ def retry_delay(
     if not outcome.failed:
         response: httpx.Response = outcome.result()
         status = TOO_MANY if is_limited(response) else response.status_code
-        if status not in config.retry_on_status:
+        if status not in config.retry_on_status or response.headers.get("stripe-should-retry") == "false":
             return None
-        asked = retry_after(response.headers, clock) or 0.0
+        told = retry_after(response.headers, clock)
+        asked = (_SECONDARY_WAIT if _is_secondary(response) else 0.0) if told is None else told
     if tenacity.stop_after_attempt(config.max_attempts)(attempts):
         return None
     backoff = tenacity.wait_exponential_jitter(multiplier=config.min_wait, max=config.max_wait, jitter=config.jitter)
@@ -55,22 +62,48 @@ def retry_delay(
 def is_limited(response: httpx.Response) -> bool:
     """Whether the API has refused for its limit: 429, or a 403 that tells when to come back.
 
-    GitHub answers its limits with 403 and `retry-after` or `x-ratelimit-remaining: 0`
+    GitHub answers its limits with 403 and `retry-after`, `x-ratelimit-remaining: 0`, or words about its secondary limit
     (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
     """
     if response.status_code == TOO_MANY:
         return True
     tells_when = "retry-after" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
-    return response.status_code == _FORBIDDEN and tells_when
+    return response.status_code == _FORBIDDEN and (tells_when or _is_secondary(response))
+
+
+def _is_secondary(response: httpx.Response) -> bool:
+    return response.headers.get("x-ratelimit-remaining") != "0" and _SECONDARY in response.content[:_HEAD].lower()
 
 
 def retry_after(headers: httpx.Headers, clock: Callable[[], float] = time.time) -> float | None:
     """Seconds that Retry-After asks for, given as seconds or as a date; None where it is absent or unreadable."""
     text = headers.get("retry-after", "").strip()
-    if text.isdecimal() and text.isascii():
+    if _SECONDS.fullmatch(text):
         return float(text)
-    try:
-        moment = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    return max(0.0, (moment if moment.tzinfo else moment.replace(tzinfo=dt.UTC)).timestamp() - clock())
+    moment = read_date(text)
+    return None if moment is None else max(0.0, moment - clock())
+
+
+class RetryBudget:
+    """How many retries one API may be asked for: a fifth of its requests, and a few for a bad moment.
+
+    Whoever finds an API down would otherwise send it `max_attempts` times what it cannot bear.
+    """
+
+    def __init__(self) -> None:
+        """A full budget."""
+        self._left = self._most = 64.0
+        self._lock = threading.Lock()
+
+    def earn(self) -> None:
+        """A request was sent for the first time."""
+        with self._lock:
+            self._left = min(self._most, self._left + 0.2)
+
+    def spend(self) -> bool:
+        """Whether one more retry may be sent."""
+        with self._lock:
+            if self._left < 1:
+                return False
+            self._left -= 1
+            return True

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.errors import RequestsSpentError
 from apikit_sql.plan.request_plan import Keys, ScanPlan
 
@@ -76,11 +75,10 @@ class ScanRecord:
                 raise RequestsSpentError(message)
             self.requests += 1
 
-    def count(self, record: RequestRecord) -> None:
-        """Take note of a request that has been answered, or has failed."""
-        if record.attempt > 1:
-            with self._lock:
-                self.retries += 1
+    def retry(self) -> None:
+        """Count a request that is sent again."""
+        with self._lock:
+            self.retries += 1
 
     def wait(self, seconds: float) -> None:
         """Take note that a request waits."""

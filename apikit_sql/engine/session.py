@@ -1,10 +1,12 @@
-"""What calls share: HTTP clients, limits, connectors, sampled pages, and the rings of what happened lately."""
+"""What calls share: connections, limits, tokens, connectors, sampled pages, and the rings of what happened lately."""
 
 from __future__ import annotations
 
 import atexit
 import functools
+import hashlib
 import os
+import sys
 import threading
 import time
 import warnings
@@ -24,11 +26,16 @@ from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import Connector
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
-from apikit_sql.engine.auth import authenticator
+from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
+from apikit_sql.engine.auth import ANONYMOUS, Credential, authenticator
 from apikit_sql.engine.exchange import Access
 from apikit_sql.engine.fan_out import FanOut
+from apikit_sql.engine.network import Network
+from apikit_sql.engine.oauth2 import Grant, Tokens
 from apikit_sql.engine.rate_limit import RateLimitState
+from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.retry import RetryBudget
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import trip
@@ -47,7 +54,6 @@ _SAMPLES_SIZE = 64 * 2**20  # bytes
 _EXIT_WAIT = 3.0  # seconds
 _UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
 _EMBEDDED = "http://127.0.0.1"  # the base URL of the demo manifest, which names no port
-_LOOPBACK = ("all://127.0.0.1", "all://localhost", "all://[::1]")
 
 
 @dataclass(frozen=True)
@@ -87,19 +93,33 @@ class _Sample:
 
 
 class Session:
-    """One set of clients, limits, connectors and records. Safe to share between threads.
+    """One set of connections, limits, tokens, connectors and records. Safe to share between threads.
 
     `transport` replaces the network, for tests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - seven settings by name
         self,
         *,
         connectors: ConnectorRegistry | None = None,
         transport: httpx.BaseTransport | None = None,
         clock: Callable[[], float] = time.time,
+        http: str | None = None,
+        detector: Detector | None = None,
+        on_request: Callable[[RequestRecord], None] | None = None,
+        tell: Callable[[str], None] | None = None,
     ) -> None:
-        """A session that has sent nothing yet."""
+        """A session that has sent nothing yet.
+
+        `http` is as the environment's `APIKIT_HTTP`, which it takes the place of. `detector` is told of every request,
+        and `on_request` of every one that is over, on the thread that sent it. `tell` is given a line where something
+        waits for long; without it, that goes to stderr. Raises ConfigError where the environment is wrong.
+        """
+        request_log.show_log(os.environ.get("APIKIT_LOG_LEVEL", ""))
+        self._tape = tape_of(os.environ.get("APIKIT_HTTP", "") if http is None else http, self._redacted)
+        self._detector = AnomalyDetector() if detector is None else detector
+        self._on_request = on_request
+        self._tell = _to_stderr if tell is None else tell
         self.connectors = ConnectorRegistry() if connectors is None else connectors
         self.requests: deque[RequestRecord] = deque(maxlen=_RING)
         self.errors: deque[ApikitError] = deque(maxlen=_RING)
@@ -109,8 +129,9 @@ class Session:
         self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
-        self._clients: dict[bool, httpx.Client] = {}
-        self._limiters: dict[object, RateLimitState] = {}
+        self._transports: dict[bool, httpx.BaseTransport] = {}
+        self._limits: dict[object, tuple[RateLimitState, RetryBudget]] = {}
+        self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples: OrderedDict[RequestPlan, _Sample] = OrderedDict()
         self._secrets: set[str] = set()
         self._running: dict[object, Event] = {}
@@ -143,11 +164,12 @@ class Session:
         samples = [self._take_sample(each.request) for each in trips]
         pages = Pages(
             [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)],
-            self._client(plan.request),
+            self._transport_of(plan.request),
             cancelled,
             concurrency=plan.concurrency,
             first_ahead=first_ahead,
             on_failure=fan_out.failed,
+            limiter=access.limiter,
         )
         self.scans.append(scan)
         return ScanPages(pages, scan)
@@ -159,7 +181,7 @@ class Session:
         if kept is not None and kept.most >= most and self._clock() - kept.at < _SAMPLE_LIFETIME:
             return kept.pages[:most]
         begin = partial(trip, plan, self._access(plan, ScanRecord()))
-        with self.running(cancelled), Pages([begin], self._client(plan), cancelled) as pages:
+        with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
         self._keep(plan, _Sample(self._clock(), most, found))
         return found
@@ -194,17 +216,19 @@ class Session:
         self.errors.append(error.with_traceback(None))
 
     def _redacted(self, text: str) -> str:
-        return redact(text, self._secrets)
+        with self._lock:
+            secrets = {*self._secrets, *(each for tokens in self._tokens.values() for each in tokens.secrets)}
+        return redact(text, secrets)
 
     def close(self) -> None:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
         with self._lock:
-            running, clients, demo = list(self._running.values()), list(self._clients.values()), self._demo
-            self._clients, self._demo = {}, None
+            running, transports, demo = list(self._running.values()), list(self._transports.values()), self._demo
+            self._transports, self._demo = {}, None
         for cancelled in running:
             cancelled.set()
-        for client in clients:
-            client.close()
+        for transport in transports:
+            transport.close()
         if demo is not None:
             demo.close()
 
@@ -223,21 +247,14 @@ class Session:
         if has_run:
             time.sleep(_UNWINDING)
 
-    def _client(self, plan: RequestPlan) -> httpx.Client:
-        """The client that all requests share which verify certificates alike."""
-        client = self._clients.get(plan.verify_ssl)
-        if client is None:
-            made = httpx.Client(
-                verify=plan.verify_ssl,
-                transport=self._transport,
-                mounts=dict.fromkeys(_LOOPBACK),  # never through a proxy of the environment
-                limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
-            )
-            with self._lock:
-                client = self._clients.setdefault(plan.verify_ssl, made)
-            if client is not made:
-                made.close()
-        return client
+    def _transport_of(self, plan: RequestPlan) -> httpx.BaseTransport:
+        """The connections that all requests share which verify certificates alike."""
+        if self._transport is not None:
+            return self._transport
+        with self._lock:
+            if plan.verify_ssl not in self._transports:
+                self._transports[plan.verify_ssl] = Network(verify=plan.verify_ssl)
+            return self._transports[plan.verify_ssl]
 
     def _take_sample(self, plan: RequestPlan) -> tuple[Page, ...]:
         """The pages that a bind of `plan` has fetched, once: a later scan reads the API afresh."""
@@ -246,17 +263,33 @@ class Session:
         return kept.pages if kept is not None and self._clock() - kept.at < _SAMPLE_LIFETIME else ()
 
     def _access(self, plan: RequestPlan, scan: ScanRecord) -> Access:
-        credential = authenticator(plan.connector, plan.auth)
-        self._secrets.update(credential.secrets)
         key = (plan.connector, origin_of(plan.base_url), plan.auth)
+        sends = self._tape is None or self._tape.sends
+        credential = authenticator(plan.connector, plan.auth, partial(self._tokens_of, key)) if sends else ANONYMOUS
         with self._lock:
-            limiter = self._limiters.setdefault(key, RateLimitState(plan.rate_limit, self._clock))
-        return Access(credential, limiter, partial(self._record, scan), self._clock, scan)
+            self._secrets.update(credential.values)
+            fresh = RateLimitState(plan.rate_limit, self._clock), RetryBudget()
+            limiter, budget = self._limits.setdefault(key, fresh)
+        most = plan.rate_limit.warn_above
+        seen = partial(RequestEvent, connector=plan.connector, credential=_mark(credential), threshold=most)
+        sender = straight if self._tape is None else self._tape.answer
+        record = partial(self._record, seen)
+        return Access(credential, limiter, record, self._clock, scan, budget, sender, self._tell)
 
-    def _record(self, scan: ScanRecord, record: RequestRecord) -> None:
-        scan.count(record)
+    def _tokens_of(self, key: object, grant: Grant) -> Tokens:
+        """The tokens that all share who have this grant."""
+        with self._lock:
+            return self._tokens.setdefault((key, grant), Tokens(grant, self._clock))
+
+    def _record(self, seen: Callable[[float], RequestEvent], record: RequestRecord) -> None:
         self.requests.append(record)
         request_log.log(record)
+        try:
+            self._detector.record_event(seen(record.at))
+            if self._on_request is not None:
+                self._on_request(record)
+        except Exception:  # noqa: BLE001 - what watches a scan shall not end it
+            request_log.LOGGER.warning("what watches requests has failed", exc_info=True)
 
     def _keep(self, plan: RequestPlan, sample: _Sample) -> None:
         with self._lock:
@@ -264,6 +297,15 @@ class Session:
             self._samples.move_to_end(plan)
             while len(self._samples) > 1 and sum(kept.size for kept in self._samples.values()) > _SAMPLES_SIZE:
                 self._samples.popitem(last=False)
+
+
+def _mark(credential: Credential) -> str:
+    """What tells one credential from another, and nothing of what it is."""
+    return hashlib.sha256("\0".join(credential.values).encode()).hexdigest()[:16]
+
+
+def _to_stderr(text: str) -> None:
+    sys.stderr.write(f"apikit: {text}\n")
 
 
 def default_session() -> Session:

@@ -15,13 +15,13 @@ from typing import Self
 import httpx
 
 from apikit_sql.engine.pagination import PageRequest
+from apikit_sql.engine.rate_limit import RateLimitState
+from apikit_sql.engine.sockets import LOOK_EVERY
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.engine.workers import Outcome, Task, Workers
 from apikit_sql.errors import ApikitError, ScanInterrupted
 
-#: How often a waiting reader looks whether it was cancelled, in seconds.
-LOOK_EVERY = 0.05
 #: How many pages a reader has taken before more are fetched while it works on the newest.
 _KEPT_BUSY_FROM = 3
 
@@ -41,20 +41,22 @@ class Pages(Iterator[tuple[int, Page]]):
     def __init__(  # noqa: PLR0913 - what to read, and three settings by name
         self,
         trips: Sequence[Callable[[], Dialogue]],
-        client: httpx.Client,
+        transport: httpx.BaseTransport,
         cancelled: Event,
         *,
         concurrency: int = 1,
         first_ahead: int = 2,
         on_failure: OnFailure | None = None,
+        limiter: RateLimitState | None = None,
     ) -> None:
-        """Pages of which none has been asked for yet."""
+        """Pages of which none has been asked for yet. A `limiter` may want fewer under way than `concurrency`."""
         self._trips = trips
         self._cancelled = cancelled
         self._concurrency = concurrency
         self._first_ahead = first_ahead
         self._on_failure = on_failure
-        self._workers = Workers(client)
+        self._limiter = RateLimitState() if limiter is None else limiter
+        self._workers = Workers(transport)
         self._begun: deque[_Reading] = deque()  # the trips under way, the one that is read first
         self._current = 0  # its number
         self._taken = 0  # pages
@@ -76,7 +78,7 @@ class Pages(Iterator[tuple[int, Page]]):
             raise
 
     def close(self) -> None:
-        """Ask for nothing more. Requests under way end by themselves, and their workers with them."""
+        """Ask for nothing more. Requests under way are given up, and their workers end."""
         self._workers.stop()
         self._begun.clear()
         self._current = len(self._trips)
@@ -147,9 +149,13 @@ class Pages(Iterator[tuple[int, Page]]):
             number += 1
 
     def _room(self) -> int:
-        """How many pages may be under way: 1, then from `first_ahead` on 2, 8, 32 with each page taken."""
+        """How many pages may be under way: 1, then from `first_ahead` on 2, 8, 32 with each page taken.
+
+        Fewer where the API refuses so many.
+        """
         pages_ahead = self._taken + 2 - self._first_ahead
-        return min(self._concurrency, 1 if pages_ahead < 1 else 2 << min(2 * (pages_ahead - 1), 16))
+        opened = 1 if pages_ahead < 1 else 2 << min(2 * (pages_ahead - 1), 16)
+        return int(min(self._concurrency, opened, self._limiter.width))
 
     def _reading(self, number: int) -> _Reading:
         """The trip that is `number` after the one that is read."""

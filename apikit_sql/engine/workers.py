@@ -31,9 +31,9 @@ class Workers:
     They are daemons: a thread pool's would be joined at exit, for as long as their requests take.
     """
 
-    def __init__(self, client: httpx.Client) -> None:
+    def __init__(self, transport: httpx.BaseTransport) -> None:
         """No thread yet."""
-        self._client = client
+        self._transport = transport
         self._todo: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Task, Outcome]] = queue.SimpleQueue()
         self._stopped = Event()
@@ -48,7 +48,7 @@ class Workers:
             self._threads += 1
             threading.Thread(
                 target=_work,
-                args=(self._todo, self._done, self._client, self._stopped),
+                args=(self._todo, self._done, self._transport, self._stopped),
                 name="apikit-pages",
                 daemon=True,
             ).start()
@@ -68,7 +68,7 @@ class Workers:
         self.collect()
 
     def stop(self) -> None:
-        """Let the threads go, each when its request has ended."""
+        """Let the threads go. A request under way is given up."""
         self._stopped.set()
         for _ in range(self._threads):
             self._todo.put(None)
@@ -82,13 +82,13 @@ class Workers:
 def _work(
     todo: queue.SimpleQueue[Task | None],
     done: queue.SimpleQueue[tuple[Task, Outcome]],
-    client: httpx.Client,
+    transport: httpx.BaseTransport,
     stopped: Event,
 ) -> None:
     while (task := todo.get()) is not None and not stopped.is_set():
         outcome: Outcome
         try:
-            outcome = drive(task.wanted.fetch(), client, stopped)
+            outcome = drive(task.wanted.fetch(), transport, stopped)
         except BaseException as error:  # noqa: BLE001 - the reader raises it
             outcome = error
         done.put((task, outcome))

@@ -78,14 +78,39 @@ def test_a_name_has_nothing_that_a_url_means_something_by(name: str) -> None:
         Connector.model_validate(LEAST | {"name": name})
 
 
-@pytest.mark.parametrize(
-    ("auth", "field"), [("bearer", "token"), ("apikey", "api_key"), ("basic", "username"), ("oauth2", "token_url")]
-)
+@pytest.mark.parametrize(("auth", "field"), [("bearer", "token"), ("apikey", "api_key"), ("basic", "username")])
 def test_each_type_of_auth_needs_its_secret(auth: str, field: str) -> None:
     with pytest.raises(ValidationError, match=f"auth of type '{auth}' needs '{field}'"):
         AuthConfig.model_validate({"type": auth})
 
     assert AuthConfig.model_validate({"type": auth, field: "env:X"}).type == auth
+
+
+@pytest.mark.parametrize(
+    ("lacking", "said"),
+    [
+        ({"token_url"}, "needs 'token_url'"),
+        ({"client_id"}, "needs 'client_id'"),
+        ({"client_secret", "refresh_token"}, "needs 'client_secret' or 'refresh_token'"),
+        ({"client_secret"}, ""),
+        ({"refresh_token"}, ""),
+    ],
+)
+def test_oauth2_needs_a_client_and_something_that_it_knows(lacking: set[str], said: str) -> None:
+    whole = {"token_url": "/token", "client_id": "a", "client_secret": "env:B", "refresh_token": "env:C"}
+    auth = {"type": "oauth2", **{name: value for name, value in whole.items() if name not in lacking}}
+
+    if said:
+        with pytest.raises(ValidationError, match=said):
+            AuthConfig.model_validate(auth)
+    else:
+        assert AuthConfig.model_validate(auth).type == "oauth2"
+
+
+@pytest.mark.parametrize("url", ["token", "ftp://api.test/token", "https://a@api.test/token", "/token?a=b", "/a b"])
+def test_a_token_url_is_a_url_or_a_path(url: str) -> None:
+    with pytest.raises(ValidationError, match="token_url"):
+        AuthConfig.model_validate({"type": "oauth2", "token_url": url, "client_id": "a", "client_secret": "env:B"})
 
 
 @pytest.mark.parametrize("field", ["token", "api_key", "password", "client_secret", "refresh_token"])

@@ -94,17 +94,14 @@ def accepted(trip: Dialogue, fetch: Callable[[Wanted], Page | None]) -> Iterator
 
 
 def take_sync(trip: Dialogue, api: FakeApi) -> list[Page]:
-    with httpx.Client(transport=api.transport()) as client:
-        return list(accepted(trip, lambda wanted: drive(wanted.fetch(), client, Event())))
+    transport = api.transport()
+    return list(accepted(trip, lambda wanted: drive(wanted.fetch(), transport, Event())))
 
 
 def take_async(trip: Dialogue, api: FakeApi) -> list[Page]:
+    transport = api.transport()
     with asyncio.Runner() as loop:
-        client = httpx.AsyncClient(transport=api.transport())
-        try:
-            return list(accepted(trip, lambda wanted: loop.run(adrive(wanted.fetch(), client))))
-        finally:
-            loop.run(client.aclose())
+        return list(accepted(trip, lambda wanted: loop.run(adrive(wanted.fetch(), transport))))
 
 
 Take = Callable[[Dialogue, FakeApi], list[Page]]

@@ -149,15 +149,6 @@ def test_an_empty_secret_is_refused(kind: str) -> None:
         authenticator("api", config(type=kind, **fields[kind]))
 
 
-def test_a_kind_that_is_not_there_yet_says_so() -> None:
-    auth = config(type="oauth2", token_url="https://api.test/token", client_id="a", client_secret=SECRET)
-
-    with pytest.raises(ConfigError, match="api: auth of type 'oauth2' is not available") as raised:
-        authenticator("api", auth)
-
-    assert SECRET not in str(raised.value)
-
-
 @pytest.mark.parametrize(
     "fields",
     [

@@ -393,7 +393,7 @@ def test_every_request_is_recorded_with_what_came_of_it() -> None:
 @pytest.mark.parametrize("take", BOTH)
 def test_a_request_whose_body_cannot_be_read_is_recorded_and_its_error_names_the_api(take: Take) -> None:
     def answer(_: httpx.Request) -> httpx.Response:
-        return httpx.Response(200, content=b"not gzip at all", headers={"content-encoding": "gzip"})
+        return httpx.Response(200, stream=httpx.ByteStream(b"not gzip at all"), headers={"content-encoding": "gzip"})
 
     api, plan = FakeApi({"/items": answer}), plan_of()
     hand = Hand(api)

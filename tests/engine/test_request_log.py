@@ -1,5 +1,6 @@
 """One line of the log for each request, at a level that nobody sees who did not ask."""
 
+import json
 import logging
 
 import httpx
@@ -14,15 +15,24 @@ from tests.fakes.api import FakeApi
 SECRET = "s3cr3t-t0k3n"
 
 
-def test_a_record_is_one_line_at_debug(caplog: pytest.LogCaptureFixture) -> None:
-    record = RequestRecord(1.0, "api", "GET", "https://api.test/items", 200, 0.25, 17, 2)
+def test_a_record_is_one_json_object_at_debug(caplog: pytest.LogCaptureFixture) -> None:
+    record = RequestRecord(1_750_000_000.25, "api", "GET", "https://api.test/items", 200, 0.25, 17, 2)
 
     with caplog.at_level(logging.DEBUG, logger="apikit"):
         log(record)
 
     (line,) = caplog.records
     assert (line.name, line.levelno) == ("apikit", logging.DEBUG)
-    assert line.getMessage() == "api GET https://api.test/items -> 200 in 250 ms, 17 bytes, attempt 2"
+    assert json.loads(line.getMessage()) == {
+        "ts": "2025-06-15T15:06:40.250Z",
+        "method": "GET",
+        "url": "https://api.test/items",
+        "status": 200,
+        "elapsed_ms": 250,
+        "bytes": 17,
+        "attempt": 2,
+        "connector": "api",
+    }
 
 
 def test_nothing_is_logged_unless_asked(caplog: pytest.LogCaptureFixture) -> None:
@@ -43,5 +53,5 @@ def test_a_session_logs_what_it_sends_without_secrets(
         read(session, plan_of(auth=auth))
 
     assert SECRET not in caplog.text
-    assert "GET https://api.test/items?licence=***REDACTED*** -> 200" in caplog.text
+    assert '"url": "https://api.test/items?licence=***REDACTED***", "status": 200' in caplog.text
     assert [record.status for record in session.requests] == [200]

@@ -79,7 +79,6 @@ def test_max_attempts_counts_the_first_one_too(attempts: int) -> None:
         ask(plan_of(retry=RetryConfig(min_wait=0, jitter=0, max_attempts=attempts)), hand)
 
     assert len(hand.sent) == attempts
-    assert len(hand.slept) == attempts - 1
 
 
 def test_the_statuses_are_the_plans() -> None:
@@ -130,7 +129,7 @@ def test_a_retry_is_never_earlier_than_asked_even_where_max_wait_of_the_retries_
 def test_a_wait_longer_than_max_wait_is_an_error_at_once_that_tells_it(asked: str) -> None:
     hand = Hand(api_with(httpx.Response(429, headers={"retry-after": asked})))
 
-    with pytest.raises(RateLimitError, match=r"^api: GET /items: .* wait 61 s, longer than max_wait = 60 s") as raised:
+    with pytest.raises(RateLimitError, match=r"^api: GET /items is to wait 61 s. Set max_wait := 120.$") as raised:
         ask(plan_of(retry=STEADY), hand)
 
     assert raised.value.retry_after == pytest.approx(61)

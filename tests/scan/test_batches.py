@@ -535,7 +535,7 @@ def kept_trip(pages: Sequence[Page]) -> Dialogue:
 
 def test_pages_of_the_window_that_wait_are_joined() -> None:
     kept = [page for _, page in numbered(1, 1, 2, 3)]
-    with httpx.Client() as client, Pages([lambda: kept_trip(kept)], client, Event()) as pages:
+    with Pages([lambda: kept_trip(kept)], httpx.HTTPTransport(), Event()) as pages:
         found = list(batches(pages, reader_of([ID])))
 
     assert [batch.column("id").to_pylist() for batch in found] == [[0], [1], [2, 3, 4, 5, 6]]

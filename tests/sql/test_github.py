@@ -267,7 +267,8 @@ class TestRefusals:
         api.routes["/user"] = httpx.Response(403, json={"message": "API rate limit exceeded"}, headers=headers)
 
         with pytest.raises(
-            duckdb.InvalidInputException, match=r"github: GET /user.*(rate limit exceeded|asks to wait)"
+            duckdb.InvalidInputException,
+            match=r"github: GET /user.*rate limit exceeded|github: 0 of 60 left, resets .* Set max_wait := ",
         ):
             rows("FROM apikit('github', '/user')")
         assert len(api.seen) == 1

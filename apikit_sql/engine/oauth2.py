@@ -1,0 +1,287 @@
+"""OAuth 2.0 access tokens: asked for when first wanted, renewed before they expire, by one caller at a time (RFC 6749).
+
+A token is asked for by the same steps as a page, so threads and tasks share it alike: one asks, the others wait.
+"""
+
+from __future__ import annotations
+
+import base64
+import copy
+import json
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import parse_qsl, quote_plus, urlencode
+
+import httpx
+
+from apikit_sql.engine.request_log import LOGGER
+from apikit_sql.engine.steps import Sleep, Steps
+from apikit_sql.errors import ApikitError, AuthError, ConfigError, RequestError
+from apikit_sql.secrets import keep, kept
+
+#: The extension of a request whose answer no recording may have.
+UNRECORDED = "apikit_unrecorded"
+
+_AHEAD = 30.0  # seconds before its end that a token is renewed
+_SHORT_LIVED = 300.0  # seconds; such a token is renewed when a tenth of its life is left
+_LOOK_AGAIN = 0.05  # seconds that one waits for another who asks
+_REFUSED_FOR = 60.0  # seconds that a refused credential is not tried again
+_REMEMBERED = 8  # tokens that no text may show
+_LONGEST_REASON = 200  # characters of a server's own words
+_BEARERS = frozenset({"bearer", "application access token", "user access token"})  # the latter two are eBay's words
+_REFUSALS = frozenset({400, 401})  # RFC 6749, section 5.2
+
+#: Sends a request, with its retries, and brings the last answer.
+Ask = Callable[[httpx.Request], Steps[httpx.Response]]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """How tokens are asked for: with a refresh token where there is one, else with the client's own credentials."""
+
+    connector: str
+    token_url: str
+    client_id: str = field(repr=False)
+    client_secret: str | None = field(repr=False)
+    scopes: tuple[str, ...] = ()
+    audience: str | None = None
+    client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
+    refresh_token: str | None = field(default=None, repr=False)
+    kept_as: str = ""  # the keyring's name for the refresh token that has taken this one's place
+
+
+@dataclass(frozen=True)
+class Token:
+    """An access token. `expires_at` is in epoch seconds, None where the server did not say."""
+
+    access_token: str = field(repr=False)
+    expires_at: float | None
+    refresh_token: str | None = field(default=None, repr=False)
+
+
+class Tokens:
+    """The newest token of one grant, shared by all who use it. The lock is held for arithmetic only, never for I/O."""
+
+    def __init__(self, grant: Grant, clock: Callable[[], float] = time.time) -> None:
+        """No token yet; the first to want one asks for it."""
+        self._grant = grant
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token: Token | None = None
+        self._renew_at = math.inf
+        self._refresh_token = grant.refresh_token
+        self._is_asking = self._has_looked = False
+        self._failure: ApikitError | None = None
+        self._failed_at = -math.inf
+        self._seen: deque[str] = deque(maxlen=_REMEMBERED)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The tokens that were seen lately, which no text may show."""
+        with self._lock:
+            return tuple(self._seen)
+
+    def access_token(self, ask: Ask, refused: str = "") -> Steps[str]:
+        """A token that is not `refused`, asked for where none is there.
+
+        Raises AuthError with the server's own code where the credential is refused, and remembers that for a minute;
+        RequestError where the server does not answer.
+        """
+        since = self._clock()
+        while (found := self._take(refused, since)) is None:
+            yield Sleep(_LOOK_AGAIN)
+        if isinstance(found, str):
+            return found
+        try:
+            token = yield from self._asked(ask)
+        except ApikitError as error:
+            self._note_failure(error)
+            return self._still_good(refused, error)
+        finally:
+            with self._lock:
+                self._is_asking = False
+        return token.access_token
+
+    def _take(self, refused: str, since: float) -> str | Literal[True] | None:
+        """The token to use; True where the caller is to ask for one; None where another is asking already."""
+        with self._lock:
+            now, token = self._clock(), self._token
+            failed_lately = isinstance(self._failure, AuthError) and now - self._failed_at < _REFUSED_FOR
+            if token is not None and token.access_token != refused and now < _end_of(token):
+                if now < self._renew_at or self._is_asking or failed_lately:
+                    return token.access_token
+            elif self._failure is not None and (failed_lately or self._failed_at > since):
+                raise _again(self._failure)
+            if self._is_asking:
+                return None
+            self._is_asking = True
+            return True
+
+    def _still_good(self, refused: str, error: ApikitError) -> str:
+        """The old token, where it is only to be renewed. Raises `error` otherwise."""
+        with self._lock:
+            token = self._token
+            if token is None or token.access_token == refused or self._clock() >= _end_of(token):
+                raise error
+        LOGGER.warning(
+            "%s: the token could not be renewed and is used until it expires: %s", self._grant.connector, error
+        )
+        return token.access_token
+
+    def _note_failure(self, error: ApikitError) -> None:
+        with self._lock:
+            self._failure, self._failed_at = error, self._clock()
+
+    def _asked(self, ask: Ask) -> Steps[Token]:
+        """A new token."""
+        self._look_for_rotated()
+        sent = self._refresh_token
+        try:
+            token = yield from self._granted(ask, sent)
+        except AuthError as error:
+            rotated = kept(self._grant.kept_as) if error.code == "invalid_grant" and sent is not None else None
+            if rotated is None or rotated == sent:
+                raise
+            self._refresh_token = rotated  # another process has renewed it
+            token = yield from self._granted(ask, rotated)
+        now = self._clock()
+        life = _end_of(token) - now
+        with self._lock:
+            self._token, self._failure = token, None
+            self._renew_at = now + life - (_AHEAD if life >= _SHORT_LIVED else life / 10)
+            self._remember(token.access_token, token.refresh_token)
+        return token
+
+    def _granted(self, ask: Ask, refresh_token: str | None) -> Steps[Token]:
+        with self._lock:
+            self._remember(refresh_token)
+        response = yield from ask(token_request(self._grant, refresh_token))
+        what = f"{self._grant.connector}: POST {httpx.URL(self._grant.token_url).path}"
+        if not response.is_success and response.status_code not in _REFUSALS:
+            message = f"{what} answered {response.status_code}, not with a token."
+            raise RequestError(message, status=response.status_code, url=self._grant.token_url)
+        try:
+            token = read_token(response, self._clock())
+        except AuthError as error:
+            message = f"{what} answered {error}"
+            raise AuthError(message, status=response.status_code, url=self._grant.token_url, code=error.code) from None
+        if token.refresh_token is not None and token.refresh_token != refresh_token:
+            self._keep_rotated(token.refresh_token)
+        return token
+
+    def _look_for_rotated(self) -> None:
+        """The refresh token that has taken the given one's place in an earlier process."""
+        if self._refresh_token is not None and not self._has_looked:
+            self._has_looked = True
+            self._refresh_token = kept(self._grant.kept_as) or self._refresh_token
+
+    def _keep_rotated(self, refresh_token: str) -> None:
+        """Keep it before anything else is done: the one before it is worth nothing now."""
+        self._refresh_token = refresh_token
+        try:
+            keep(self._grant.kept_as, refresh_token)
+        except ConfigError as error:
+            LOGGER.warning(
+                "%s: the new refresh token lives only as long as this process: %s", self._grant.connector, error
+            )
+
+    def _remember(self, *tokens: str | None) -> None:
+        self._seen.extend(token for token in tokens if token is not None and token not in self._seen)
+
+
+def token_request(grant: Grant, refresh_token: str | None) -> httpx.Request:
+    """The request for a token (RFC 6749, sections 4.4.2 and 6), the client authenticated as section 2.3.1 says."""
+    form: list[tuple[str, str]] = [("grant_type", "client_credentials")]
+    if refresh_token is not None:
+        form = [("grant_type", "refresh_token"), ("refresh_token", refresh_token)]
+    if grant.scopes:
+        form.append(("scope", " ".join(grant.scopes)))
+    if grant.audience:
+        form.append(("audience", grant.audience))
+    headers = {
+        "accept": "application/json",
+        "content-type": "application/x-www-form-urlencoded",
+        "user-agent": "apikit_sql",
+    }
+    if grant.client_secret is None:
+        form.append(("client_id", grant.client_id))
+    elif grant.client_auth == "client_secret_post":
+        form += [("client_id", grant.client_id), ("client_secret", grant.client_secret)]
+    else:
+        headers["authorization"] = f"Basic {basic_pair(quote_plus(grant.client_id), quote_plus(grant.client_secret))}"
+    return httpx.Request(
+        "POST", grant.token_url, headers=headers, content=urlencode(form).encode(), extensions={UNRECORDED: True}
+    )
+
+
+def basic_pair(username: str, password: str) -> str:
+    """What stands behind `Basic` (RFC 7617)."""
+    return base64.b64encode(f"{username}:{password}".encode()).decode()
+
+
+def read_token(response: httpx.Response, now: float) -> Token:
+    """The token that `response` brings at `now`, in epoch seconds (RFC 6749, section 5.1).
+
+    Raises AuthError with the code of section 5.2 where it brings an error, or none that can be used. A form-encoded
+    answer, as some servers send, is read too; `expires_in` that is no number of seconds is as if it were absent.
+    """
+    answer, status = _fields(response), response.status_code
+    code = answer.get("error")
+    if code is not None or status in _REFUSALS:
+        code, words = _printable(code), _printable(answer.get("error_description"))
+        message = f"{status}: {code or 'no error code'}" + (f" ({words})" if words else "")
+        raise AuthError(message, status=status, code=code)
+    token, kind, rotated = answer.get("access_token"), answer.get("token_type"), answer.get("refresh_token")
+    if not isinstance(token, str) or not token or not token.isascii() or not token.isprintable() or " " in token:
+        message = f"{status} without an access_token that a header can carry"
+        raise AuthError(message, status=status)
+    if kind is not None and _printable(kind).lower() not in _BEARERS:
+        message = f"{status} with a token of type {_printable(kind)!r}, not a bearer token"
+        raise AuthError(message, status=status)
+    life = _seconds(answer.get("expires_in"))
+    return Token(token, None if life is None else now + life, rotated if isinstance(rotated, str) and rotated else None)
+
+
+def _fields(response: httpx.Response) -> Mapping[str, object]:
+    """What the body tells by name, whether it is JSON or a form; nothing where it is neither."""
+    try:
+        found = json.loads(response.content)
+    except (ValueError, RecursionError):
+        text = response.content.decode(errors="replace")
+        found = dict(parse_qsl(text)) if "=" in text and "<" not in text else {}
+    return found if isinstance(found, dict) else {}
+
+
+def _seconds(value: object) -> float | None:
+    try:
+        seconds = float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else -1.0
+    except (ValueError, OverflowError):
+        return None
+    return seconds if 0 <= seconds < math.inf else None
+
+
+def _printable(value: object) -> str:
+    """A text of the server's on one line; `` for what is no text, which might hold anything."""
+    text = value if isinstance(value, str) else ""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_LONGEST_REASON]
+
+
+def _end_of(token: Token) -> float:
+    return math.inf if token.expires_at is None else token.expires_at
+
+
+def _again(error: ApikitError) -> ApikitError:
+    """The same error for another caller, who has frames of his own."""
+    return copy.copy(error).with_traceback(None)
+
+
+def secrets_of(grant: Grant) -> Iterable[str]:
+    """The values of `grant` that no text may show, as they are and as they are sent."""
+    yield from (value for value in (grant.client_id, grant.client_secret, grant.refresh_token) if value)
+    if grant.client_secret:
+        yield basic_pair(quote_plus(grant.client_id), quote_plus(grant.client_secret))

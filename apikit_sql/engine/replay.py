@@ -1,0 +1,150 @@
+"""Requests answered from a folder of recordings instead of the network, or recorded there: `APIKIT_HTTP`.
+
+`record:DIR` keeps every answer but those that are tried again; `replay:DIR` sends nothing and needs no credential;
+`off` sends nothing at all. A recording is a JSON file that people can read, without the secrets that were sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+import httpx
+
+from apikit_sql.engine.oauth2 import UNRECORDED
+from apikit_sql.engine.steps import Send, Steps
+from apikit_sql.errors import ConfigError
+from apikit_sql.redaction import MASK, is_masked_param, is_secret_header, redact_url
+
+_TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
+_UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
+_LONGEST_NAME = 60  # characters of a path that a file's name shows
+
+#: How one Send is answered: by the driver, unless a tape knows better.
+Sender = Callable[[Send], Steps[httpx.Response]]
+
+
+def straight(step: Send) -> Steps[httpx.Response]:
+    """The driver's answer."""
+    response = yield step
+    assert response is not None  # noqa: S101 - a driver answers Send with a response
+    return response
+
+
+class Tape:
+    """What `APIKIT_HTTP` asks for: `mode` and the folder of recordings."""
+
+    def __init__(self, mode: Literal["record", "replay", "off"], folder: Path, redact: Callable[[str], str]) -> None:
+        """A tape at its beginning; `redact` masks the secrets of all that is recorded."""
+        self.mode = mode
+        self._folder = folder
+        self._redact = redact
+        self._lock = threading.Lock()
+        self._asked: Counter[Path] = Counter()
+
+    @property
+    def sends(self) -> bool:
+        """Whether requests leave this process."""
+        return self.mode == "record"
+
+    def answer(self, step: Send) -> Steps[httpx.Response]:
+        """The answer to a request. Raises ConfigError where none may be sent and none is recorded."""
+        request = step.request
+        name, url = self._name(request)
+        if self.mode == "off":
+            message = f"APIKIT_HTTP=off: nothing is sent, and {request.method} {url} was wanted."
+            raise ConfigError(message)
+        if self.mode == "replay":
+            return self._replayed(request, name, url)
+        response = yield from straight(step)
+        if not request.extensions.get(UNRECORDED) and response.status_code not in _TRIED_AGAIN:
+            self._record(response, request, name, url)
+        return response
+
+    def _replayed(self, request: httpx.Request, name: Path, url: str) -> httpx.Response:
+        """The recording of this request: the first, the second, and for ever the last of those that there are."""
+        with self._lock:
+            self._asked[name] += 1
+            number = self._asked[name]
+        files = _recordings(name)
+        if not files:
+            message = f"APIKIT_HTTP=replay: {self._folder} has no recording of {request.method} {url}."
+            raise ConfigError(message)
+        file = files[min(number, len(files)) - 1]
+        try:
+            kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["response"]
+            body = kept["body"].encode() if "body" in kept else base64.b64decode(kept["body_base64"])
+            return httpx.Response(kept["status"], headers=kept["headers"], content=body, request=request)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            message = f"{file} cannot be read as a recording: {type(error).__name__}: {error}"
+            raise ConfigError(message) from None
+
+    def _record(self, response: httpx.Response, request: httpx.Request, name: Path, url: str) -> None:
+        with self._lock:
+            self._asked[name] += 1
+            number = self._asked[name]
+        headers = [
+            (each, self._redact(value)) for each, value in response.headers.multi_items() if not is_secret_header(each)
+        ]
+        answer: dict[str, object] = {"status": response.status_code, "headers": headers}
+        try:
+            answer["body"] = self._redact(response.content.decode())
+        except UnicodeDecodeError:
+            answer["body_base64"] = base64.b64encode(response.content).decode()
+        asked = {"method": request.method, "url": url}
+        if request.content:
+            asked["body"] = self._redact(request.content.decode(errors="replace"))
+        file = name.with_name(f"{name.name}-{number}.json")
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            if number == 1:
+                for old in _recordings(name):
+                    old.unlink(missing_ok=True)
+            unfinished = file.with_suffix(f".{threading.get_ident()}.tmp")
+            unfinished.write_text(json.dumps({"request": asked, "response": answer}, indent=1), encoding="utf-8")
+            unfinished.replace(file)
+        except OSError as error:
+            message = f"{file} could not be recorded: {error}"
+            raise ConfigError(message) from None
+
+    def _name(self, request: httpx.Request) -> tuple[Path, str]:
+        """The file of a request, but for its number and ending, and its URL without credentials."""
+        parts = urlsplit(redact_url(str(request.url)))
+        pairs = [(name, self._redact(value)) for name, value in parse_qsl(parts.query, keep_blank_values=True)]
+        kept = [(name, value) for name, value in pairs if not is_masked_param(name) and value != MASK]
+        url = self._redact(urlunsplit(parts._replace(query=urlencode(kept))))
+        body = self._redact(request.content.decode(errors="replace"))
+        key = hashlib.sha256(f"{request.method} {url}\n{body}".encode()).hexdigest()[:16]
+        path = _UNSAFE.sub("-", urlsplit(url).path).strip("-.")[:_LONGEST_NAME]
+        host = _UNSAFE.sub("-", parts.netloc) or "-"
+        return self._folder / host / f"{request.method}-{path}-{key}", url
+
+
+def _recordings(name: Path) -> Sequence[Path]:
+    """The files of one request, in their order."""
+    found = name.parent.glob(f"{name.name}-*.json") if name.parent.is_dir() else ()
+    numbered = {int(number): file for file in found if (number := file.stem.rpartition("-")[2]).isdecimal()}
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def tape_of(text: str, redact: Callable[[str], str]) -> Tape | None:
+    """The tape that `APIKIT_HTTP` asks for, None where it says nothing. Raises ConfigError for what it cannot say."""
+    mode, _, folder = text.partition(":")
+    match mode:
+        case "":
+            return None
+        case "off" if not folder:
+            return Tape("off", Path(), redact)
+        case "record" | "replay" if folder:
+            return Tape("record" if mode == "record" else "replay", Path(folder), redact)
+        case _:
+            message = f"APIKIT_HTTP is {text!r}; say record:DIR, replay:DIR or off."
+            raise ConfigError(message)
