@@ -152,14 +152,13 @@ def _is_limit(attempts: tenacity.RetryCallState) -> bool:
 
 def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: int) -> Steps[httpx.Response]:
     """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are."""
-    secrets = access.credential.secrets
     try:
         url = httpx.URL(request.full_url)
         _ = url.host  # decoded here, and perhaps no name
     except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector}: {plan.base_url} is not a URL that can be asked."
         raise RequestError(message) from None
-    check_origin(plan, url, "next link", secrets)
+    check_origin(plan, url, "next link", access.credential.secrets)
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
         headers[b"content-type"] = b"application/json"
@@ -173,7 +172,7 @@ def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: in
             response = yield from access.credential.answer(asked, send, ask)
         else:
             response = yield from send(asked)
-        target = redirect_target(plan, response, secrets)
+        target = redirect_target(plan, response, access.credential.secrets)
         if target is None:
             return response
         url = target

@@ -22,6 +22,7 @@ import httpx
 from apikit_sql.engine.request_log import LOGGER
 from apikit_sql.engine.steps import Sleep, Steps
 from apikit_sql.errors import ApikitError, AuthError, ConfigError, RequestError
+from apikit_sql.redaction import redact
 from apikit_sql.secrets import keep, kept
 
 #: The extension of a request whose answer no recording may have.
@@ -35,6 +36,14 @@ _REMEMBERED = 8  # tokens that no text may show
 _LONGEST_REASON = 200  # characters of a server's own words
 _BEARERS = frozenset({"bearer", "application access token", "user access token"})  # the latter two are eBay's words
 _REFUSALS = frozenset({400, 401})  # RFC 6749, section 5.2
+
+#: What to do about an error of RFC 6749, section 5.2.
+_REMEDIES = {
+    "invalid_client": "Check client_id, client_secret and client_auth.",
+    "invalid_grant": "The refresh token is no longer good: get a new one.",
+    "unauthorized_client": "This client may not get tokens this way: check it with the API.",
+    "invalid_scope": "Check scopes.",
+}
 
 #: Sends a request, with its retries, and brings the last answer.
 Ask = Callable[[httpx.Request], Steps[httpx.Response]]
@@ -78,6 +87,7 @@ class Tokens:
         self._is_asking = self._has_looked = False
         self._failure: ApikitError | None = None
         self._failed_at = -math.inf
+        self._failures = 0
         self._seen: deque[str] = deque(maxlen=_REMEMBERED)
 
     @property
@@ -92,8 +102,8 @@ class Tokens:
         Raises AuthError with the server's own code where the credential is refused, and remembers that for a minute;
         RequestError where the server does not answer.
         """
-        since = self._clock()
-        while (found := self._take(refused, since)) is None:
+        failures = self._failures
+        while (found := self._take(refused, failures)) is None:
             yield Sleep(_LOOK_AGAIN)
         if isinstance(found, str):
             return found
@@ -107,15 +117,18 @@ class Tokens:
                 self._is_asking = False
         return token.access_token
 
-    def _take(self, refused: str, since: float) -> str | Literal[True] | None:
-        """The token to use; True where the caller is to ask for one; None where another is asking already."""
+    def _take(self, refused: str, failures: int) -> str | Literal[True] | None:
+        """The token to use; True where the caller is to ask for one; None where another is asking already.
+
+        Who waits for one who fails, fails as well: there were `failures` when the waiting began.
+        """
         with self._lock:
             now, token = self._clock(), self._token
             failed_lately = isinstance(self._failure, AuthError) and now - self._failed_at < _REFUSED_FOR
             if token is not None and token.access_token != refused and now < _end_of(token):
                 if now < self._renew_at or self._is_asking or failed_lately:
                     return token.access_token
-            elif self._failure is not None and (failed_lately or self._failed_at > since):
+            elif self._failure is not None and (failed_lately or self._failures > failures):
                 raise _again(self._failure)
             if self._is_asking:
                 return None
@@ -136,6 +149,7 @@ class Tokens:
     def _note_failure(self, error: ApikitError) -> None:
         with self._lock:
             self._failure, self._failed_at = error, self._clock()
+            self._failures += 1
 
     def _asked(self, ask: Ask) -> Steps[Token]:
         """A new token."""
@@ -168,7 +182,8 @@ class Tokens:
         try:
             token = read_token(response, self._clock())
         except AuthError as error:
-            message = f"{what} answered {error}"
+            message = f"{what} answered {error}. {_REMEDIES.get(error.code, '')}".strip()
+            message = redact(message, (*secrets_of(self._grant), *self.secrets))  # a server may repeat what it was sent
             raise AuthError(message, status=response.status_code, url=self._grant.token_url, code=error.code) from None
         if token.refresh_token is not None and token.refresh_token != refresh_token:
             self._keep_rotated(token.refresh_token)

@@ -21,7 +21,8 @@ from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 
 _TARGET = re.compile(r"<([^<>]*)>")
-_PARAMETER = re.compile(r"""(?:\s*+;)++\s*+([^\s=;,"<>]++)(?:\s*+=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^\s;,"]*+)))?+""")
+_PARAMETER = re.compile(r"""\s*+;\s*+([^\s=;,]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;,]*+)))?+""")
+_QUOTED_PAIR = re.compile(r"\\(.)")  # RFC 9110, section 5.6.4
 _SHOWN = 80  # characters of a server's text that an error shows
 _LONGEST_NUMBER = 18  # digits
 
@@ -174,16 +175,17 @@ def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
 def link_target(headers: httpx.Headers, relation: str) -> str | None:
     """The target of this relation in the Link header (RFC 8288, section 3), None where there is none.
 
-    Targets may hold commas and semicolons, a relation type may stand among several, and only the first rel counts.
+    Targets may hold commas and semicolons, a relation type may stand among several, only the first rel counts, and a
+    link with an anchor is about something else than the page.
     """
     text, at = headers.get("link", ""), 0
     while target := _TARGET.search(text, at):
-        at, found = target.end(), None
+        at, found = target.end(), dict[str, str]()
         while parameter := _PARAMETER.match(text, at):
             at = parameter.end()
-            if parameter[1].lower() == "rel" and found is None:
-                found = parameter[2] or parameter[3] or ""
-        if relation in (found or "").lower().split():
+            value = _QUOTED_PAIR.sub(r"\1", parameter[2]) if parameter[2] else (parameter[3] or "").strip().strip("'")
+            found.setdefault(parameter[1].lower(), value)
+        if relation in found.get("rel", "").lower().split() and not found.get("anchor"):
             return target[1].strip()
     return None
 

@@ -14,7 +14,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from threading import Event
@@ -277,9 +277,9 @@ class Session:
         return Access(credential, limiter, record, self._clock, scan, budget, sender, self._tell)
 
     def _tokens_of(self, key: object, grant: Grant) -> Tokens:
-        """The tokens that all share who have this grant."""
+        """The tokens that all share who have this grant, whatever has become of its refresh token since."""
         with self._lock:
-            return self._tokens.setdefault((key, grant), Tokens(grant, self._clock))
+            return self._tokens.setdefault((key, replace(grant, refresh_token=None)), Tokens(grant, self._clock))
 
     def _record(self, seen: Callable[[float], RequestEvent], record: RequestRecord) -> None:
         self.requests.append(record)
