@@ -79,7 +79,7 @@ def _parsed(text: str, kind: Literal["list", "dictionary"]) -> list[tuple[str, A
 def _whole_quota(remaining: object, seconds: object, limit: object, now: float) -> Iterator[Quota]:
     """The quota of these integers, if they are none below zero."""
     if type(remaining) is int and type(seconds) is int and remaining >= 0 and seconds >= 0:
-        yield _quota(remaining, now + seconds, limit if type(limit) is int else None)
+        yield _quota(remaining, now + seconds, limit if type(limit) is int and limit >= 0 else None)
 
 
 def _by_prefix(headers: httpx.Headers, prefix: str, now: float) -> Quota | None:

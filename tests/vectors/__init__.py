@@ -1,0 +1,1 @@
+"""Public test vectors, transcribed as tables with their sources named."""
