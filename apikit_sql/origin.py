@@ -18,4 +18,4 @@ def origin_of(url: str) -> Origin:
     """The origin of `url`. Raises ValueError where it has no valid one."""
     parts = urlsplit(url)
     host = (parts.hostname or "").encode("idna").decode()
-    return Origin(parts.scheme, host, parts.port or _DEFAULT_PORTS.get(parts.scheme))
+    return Origin(parts.scheme, host, _DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 #: What stands where a secret stood.
 MASK = "***REDACTED***"
@@ -30,6 +30,7 @@ SECRET_HEADERS = frozenset(
     }
 )  # fmt: skip
 
+_MOST_TIMES_ENCODED = 4
 _SHORTEST_IN_BASE64 = 6  # bytes; of fewer, too few characters are left that it alone decides
 _SHORTEST_SECRET = 4  # a shorter value stands in too much innocent text to be masked by value
 
@@ -97,7 +98,7 @@ def _character(character: str) -> str:
     escaped = "".join(rf"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
     ways = [re.escape(character), f"(?i:{encoded}|{escaped})", re.escape(json.dumps(character)[1:-1])]
     ways += [r"\+"] if character == " " else [r"\\/"] if character == "/" else []
-    return f"(?:{'|'.join(ways)})"
+    return f"(?:{'|'.join(dict.fromkeys(ways))})"
 
 
 def _in_base64(secret: str) -> Iterator[str]:
@@ -112,5 +113,9 @@ def _in_base64(secret: str) -> Iterator[str]:
 
 
 def carries_secret(url: str, secrets: Iterable[str]) -> bool:
-    """Whether one of `secrets` stands in `url`, as it is or percent-encoded."""
-    return redact(url, secrets) != url
+    """Whether one of `secrets` stands in `url`, however it is written, also where that was percent-encoded again."""
+    for _ in range(_MOST_TIMES_ENCODED):
+        if redact(url, secrets) != url:
+            return True
+        url = unquote(url)
+    return False

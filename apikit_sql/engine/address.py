@@ -21,6 +21,8 @@ EVERYWHERE: frozenset[Place] = frozenset({"loopback", "link-local", "private"})
 
 #: Cloud services at addresses that do not look it: AWS over IPv6, Azure, Alibaba.
 _METADATA = frozenset({"fd00:ec2::254", "168.63.129.16", "100.100.100.200"})
+_UNICAST = (ipaddress.IPv4Network("0.0.0.0/0"), ipaddress.IPv6Network("2000::/3"))  # RFC 4291, section 2.4
+_SPECIAL = ipaddress.IPv4Network("192.0.0.0/24")  # RFC 6890; Oracle's cloud tells its metadata there
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052
 
 
@@ -28,14 +30,15 @@ def place_of(address: str) -> Place | None:
     """Where the IP `address` is; None on the public internet."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped
+        inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else ip.ipv4_mapped or ip.sixtofour
         if inner is not None:
             return place_of(str(inner))
     if ip.is_loopback or ip.is_unspecified:
         return "loopback"
     if ip.is_link_local or str(ip) in _METADATA:
         return "link-local"
-    return None if ip.is_global else "private"
+    is_public = ip.is_global and not ip.is_multicast and any(ip in network for network in _UNICAST)
+    return None if is_public and ip not in _SPECIAL else "private"
 
 
 def places_of(addresses: Iterable[str]) -> frozenset[Place]:

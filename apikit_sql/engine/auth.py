@@ -48,12 +48,12 @@ class Credential:
             self.sign(request)
             return (yield from send(request))
         token = yield from self.tokens.access_token(ask)
-        request.headers["Authorization"] = f"{self.prefix} {token}"
+        request.headers["Authorization"] = f"{self.prefix} {token}".strip()
         response = yield from send(request)
         if response.status_code != _REFUSED:
             return response
         token = yield from self.tokens.access_token(ask, refused=token)
-        request.headers["Authorization"] = f"{self.prefix} {token}"
+        request.headers["Authorization"] = f"{self.prefix} {token}".strip()
         return (yield from send(request))
 
 

@@ -21,8 +21,10 @@ _MOST_CODINGS = 5  # one upon the other; nobody means more
 _SLOWEST = 100  # bytes a second that a body must come at, once it has taken `_PATIENCE`
 _PATIENCE = 30.0  # seconds
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's names for what surrounds deflated data
-#: How a further member of a coding begins (RFC 1952, 2.2; RFC 8878, 3.1); anything else behind one is padding.
-_MAGIC = {"gzip": b"\x1f\x8b", "x-gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+#: How a further member of a coding begins (RFC 1952, 2.2; RFC 8878, 3.1: a frame, or one to be skipped).
+_GZIP_MEMBER = (b"\x1f\x8b",)
+_ZSTD_MEMBER = (b"\x28\xb5\x2f\xfd", *(bytes([0x50 + number]) + b"\x2a\x4d\x18" for number in range(16)))
+_MEMBERS = {"gzip": _GZIP_MEMBER, "x-gzip": _GZIP_MEMBER, "zstd": _ZSTD_MEMBER}
 _ZSTD_WINDOW = 23  # log2 of the bytes a zstd body may refer back to (RFC 9659, section 3)
 _HAS_BROTLI = importlib.util.find_spec("brotli") is not None
 _HAS_ZSTD = sys.version_info >= (3, 14) or importlib.util.find_spec("backports.zstd") is not None
@@ -54,7 +56,8 @@ class BodyReader:
         self._request = request
         self._timeout = timeout
         self._clock = clock
-        self._began = clock()
+        self._asked_at = clock()
+        self._began_at: float | None = None  # when the first of it came
         self._came = 0  # bytes, as sent
         self._codings: tuple[_Decompressed, ...] = ()
         self._whole = io.BytesIO()  # gives its bytes without a copy
@@ -76,10 +79,11 @@ class BodyReader:
                 message = f"the body is larger than {LARGEST_BODY // 2**20} MB; ask for smaller pages"
                 raise DecodeError(message)
             self._whole.write(piece)
-        taken = self._clock() - self._began
-        if taken > self._timeout:
+        now = self._clock()
+        if now - self._asked_at > self._timeout:
             self._fail(f"the answer took longer than {self._timeout:g} s")
-        if taken > _PATIENCE and self._came < taken * _SLOWEST:
+        self._began_at = now if self._began_at is None else self._began_at
+        if now - self._began_at > _PATIENCE and self._came < (now - self._began_at) * _SLOWEST:
             self._fail(f"the answer comes slower than {_SLOWEST} bytes a second")
 
     def whole(self) -> bytes:
@@ -110,23 +114,24 @@ class _Decompressed:
         self.name = name
         self._new = _coding_of(name)
         self._coding = self._new()
+        self._members = _MEMBERS.get(name, ())
         self._has_begun = False
         self._after = b""  # what has come behind a member, until it is clear whether another begins
 
     @property
     def is_cut(self) -> bool:
         """Whether more would have to come."""
-        return self._has_begun and not self._coding.is_finished
+        begins = any(member.startswith(self._after) for member in self._members)
+        return (self._has_begun and not self._coding.is_finished) or (self._after != b"" and begins)
 
     def pieces(self, data: bytes) -> Iterator[bytes]:
         """What `data` unpacks to. Raises DecodeError where it is not what the header says."""
         self._has_begun |= bool(data)
         while True:
             if self._coding.is_finished:
-                magic = _MAGIC.get(self.name)
                 self._after += data
-                if magic is None or not self._after.startswith(magic):
-                    self._after = self._after[: len(magic or b"")]
+                if not self._after.startswith(self._members):
+                    self._check_padding()
                     return
                 self._coding, data, self._after = self._new(), self._after, b""
             try:
@@ -139,6 +144,13 @@ class _Decompressed:
                 yield piece
             elif not data:
                 return
+
+    def _check_padding(self) -> None:
+        """Keep of what is behind the last member what may begin another. Raises DecodeError where none may be."""
+        if self._after and self.name == "br":
+            message = "the body goes on behind its br data"
+            raise DecodeError(message)
+        self._after = self._after[: max(map(len, self._members), default=0)]
 
 
 class _Deflated:

@@ -78,7 +78,7 @@ def _send(step: Send, transport: httpx.BaseTransport, cancelled: Event) -> Reply
                     body.take(chunk)
         return _whole(step, response, body)
     except _REPLIES as error:
-        return error
+        return error.with_traceback(None)  # whose frames hold the body
 
 
 async def _asend(step: Send, transport: httpx.AsyncBaseTransport) -> Reply:
@@ -96,7 +96,7 @@ async def _asend(step: Send, transport: httpx.AsyncBaseTransport) -> Reply:
         message = f"the answer took longer than {step.timeout:g} s"
         return httpx.ReadTimeout(message, request=step.request)
     except _REPLIES as error:
-        return error
+        return error.with_traceback(None)  # whose frames hold the body
 
 
 def _body_of(step: Send) -> BodyReader:

@@ -43,6 +43,7 @@ _DEFAULT_HEADERS = {
 }
 _LONGEST_REASON = 200  # characters of an API's own error message
 _AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
+_NO_CONTENT = frozenset({204, 205})
 _LONG_WAIT = 2.0  # seconds; a longer one is told
 _PATIENCES = (60, 120, 300, 600, 1800, 3600)  # seconds that an error proposes as max_wait
 
@@ -72,6 +73,9 @@ def fetch_page(
             return None
         raise
     try:
+        if not response.content and response.status_code not in _NO_CONTENT:
+            message = "the body is empty"
+            raise DecodeError(message)  # noqa: TRY301 - told like any other body that is none
         envelope = read_envelope(response.content, plan.record_path)
         if envelope.tells_error_only:
             raise _refused(plan, access, request, response, " with an error{reason}")
@@ -237,7 +241,7 @@ def _refused(
 ) -> RequestError:
     """The error for an answer that is not a page of records; `how` has a place for the API's own `{reason}`."""
     secrets, status = access.credential.secrets, response.status_code
-    message = f"{where(plan, request)} answered {status}{how.format(reason=redact(reason_of(response), secrets))}"
+    message = f"{where(plan, request)} answered {status}{how.format(reason=reason_of(response, secrets))}"
     url = redact_url(request.full_url, secrets)
     if status == _AUTH_REFUSED:
         return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
@@ -273,8 +277,8 @@ def where(plan: RequestPlan, request: PageRequest) -> str:
     return f"{plan.connector}: {plan.method} {urlsplit(request.url).path}"
 
 
-def reason_of(response: httpx.Response) -> str:
-    """The API's own words for an error, shortened, in brackets; `` where it has none."""
+def reason_of(response: httpx.Response, secrets: tuple[str, ...]) -> str:
+    """The API's own words for an error, without `secrets`, shortened, in brackets; `` where it has none."""
     try:
         body = json.loads(response.content)
     except (ValueError, RecursionError):
@@ -288,6 +292,7 @@ def reason_of(response: httpx.Response) -> str:
         if isinstance(found, dict):
             found = found.get("message") or found.get("detail") or found.get("title")
         if isinstance(found, str) and found:
-            printable = "".join(character if character.isprintable() else " " for character in found)
+            words = redact(found, secrets)  # a piece of one would not be known
+            printable = "".join(character if character.isprintable() else " " for character in words)
             return f" ({' '.join(printable.split())[:_LONGEST_REASON]})"
     return ""

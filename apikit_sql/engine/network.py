@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import httpcore
@@ -59,11 +58,11 @@ class Network(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """The answer to `request`, its body still to be read."""
-        home = request.extensions.get(HOME, request.url.host)
         with _as_httpx(request):
-            is_away = request.url.host != home
-            reach = places_of(addresses_of(home, None)) if is_away else EVERYWHERE
-            response = self._pool(_way(request, reach, self._proxies)).handle_request(_sent(request))
+            proxy, home = _proxy(request.url, self._proxies), _home_of(request)
+            is_bound = proxy is None and home != request.url.host
+            way = _way(request, home, addresses_of(home, None) if is_bound else None, proxy)
+            response = self._pool(way).handle_request(_sent(request))
             return httpx.Response(
                 response.status,
                 headers=response.headers,
@@ -101,11 +100,11 @@ class AsyncNetwork(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """The answer to `request`, its body still to be read."""
-        home = request.extensions.get(HOME, request.url.host)
         with _as_httpx(request):
-            is_away = request.url.host != home
-            reach = places_of(await aaddresses_of(home, None)) if is_away else EVERYWHERE
-            response = await self._pool(_way(request, reach, self._proxies)).handle_async_request(_sent(request))
+            proxy, home = _proxy(request.url, self._proxies), _home_of(request)
+            is_bound = proxy is None and home != request.url.host
+            way = _way(request, home, await aaddresses_of(home, None) if is_bound else None, proxy)
+            response = await self._pool(way).handle_async_request(_sent(request))
             return httpx.Response(
                 response.status,
                 headers=response.headers,
@@ -131,32 +130,44 @@ class AsyncNetwork(httpx.AsyncBaseTransport):
         return self._pools[way]
 
 
-def _way(request: httpx.Request, reach: frozenset[Place], proxies: Mapping[str, str]) -> _Way:
-    """What carries `request`. Raises OriginError for an address out of reach, which a proxy would not know."""
-    url, proxy = request.url, _proxy(request.url, proxies)
-    if proxy is not None and is_address(url.host):
-        allowed(url.host, [url.host], reach)
-    return _Way(url.scheme, EVERYWHERE if proxy else reach, proxy)
+def _home_of(request: httpx.Request) -> str:
+    """The host of the connector's base URL, which is the request's own where nobody says."""
+    return str(request.extensions.get(HOME, request.url.host))
+
+
+def _way(request: httpx.Request, home: str, addresses: Sequence[str] | None, proxy: str | None) -> _Way:
+    """What carries `request`, away from `home` if that has `addresses`.
+
+    Raises OriginError for an address out of reach, which a proxy would not know.
+    """
+    url = request.url
+    if proxy is not None:
+        if is_address(url.host) and url.host != home:
+            allowed(url.host, [url.host], places_of([home] if is_address(home) else []))
+        return _Way(url.scheme, EVERYWHERE, proxy)
+    return _Way(url.scheme, EVERYWHERE if addresses is None else places_of(addresses), None)
 
 
 def _proxy(url: httpx.URL, proxies: Mapping[str, str]) -> str | None:
     """The environment's proxy for `url` without its credentials, None where there is none.
 
     What an environment variable holds is no credential of ours: a proxy that wants one answers 407. Loopback addresses
-    are never asked of a proxy.
+    are never asked of a proxy. Raises ConfigError for one that is no http:// URL.
     """
     text = proxies.get(url.scheme) or proxies.get("all")
     if not text or url.host == "localhost" or (is_address(url.host) and place_of(url.host) == "loopback"):
         return None
     if proxy_bypass(url.host):
         return None
-    parts = urlsplit(text if "://" in text else f"http://{text}")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        message = (
-            f"the environment's proxy for {url.scheme} has the scheme {parts.scheme!r}; say an http:// or https:// one."
-        )
+    try:
+        proxy = httpx.URL(text if "://" in text else f"http://{text}")
+        is_usable = proxy.scheme == "http" and proxy.host != ""
+    except (httpx.InvalidURL, ValueError):
+        is_usable = False
+    if not is_usable:
+        message = f"the environment's proxy for {url.scheme} is no http:// URL that can be used. Mend or unset it."
         raise ConfigError(message)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return str(proxy.copy_with(userinfo=b"", path="/"))
 
 
 def _settings(way: _Way, *, verify: bool) -> dict[str, Any]:

@@ -21,7 +21,7 @@ import httpx
 
 from apikit_sql.engine.request_log import LOGGER
 from apikit_sql.engine.steps import Sleep, Steps
-from apikit_sql.errors import ApikitError, AuthError, ConfigError, RequestError
+from apikit_sql.errors import AuthError, ConfigError, RequestError
 from apikit_sql.redaction import redact
 from apikit_sql.secrets import keep, kept
 
@@ -85,7 +85,7 @@ class Tokens:
         self._renew_at = math.inf
         self._refresh_token = grant.refresh_token
         self._is_asking = self._has_looked = False
-        self._failure: ApikitError | None = None
+        self._failure: RequestError | None = None
         self._failed_at = -math.inf
         self._failures = 0
         self._seen: deque[str] = deque(maxlen=_REMEMBERED)
@@ -109,7 +109,7 @@ class Tokens:
             return found
         try:
             token = yield from self._asked(ask)
-        except ApikitError as error:
+        except (AuthError, RequestError) as error:
             self._note_failure(error)
             return self._still_good(refused, error)
         finally:
@@ -135,7 +135,7 @@ class Tokens:
             self._is_asking = True
             return True
 
-    def _still_good(self, refused: str, error: ApikitError) -> str:
+    def _still_good(self, refused: str, error: RequestError) -> str:
         """The old token, where it is only to be renewed. Raises `error` otherwise."""
         with self._lock:
             token = self._token
@@ -146,7 +146,7 @@ class Tokens:
         )
         return token.access_token
 
-    def _note_failure(self, error: ApikitError) -> None:
+    def _note_failure(self, error: RequestError) -> None:
         with self._lock:
             self._failure, self._failed_at = error, self._clock()
             self._failures += 1
@@ -180,14 +180,17 @@ class Tokens:
             message = f"{what} answered {response.status_code}, not with a token."
             raise RequestError(message, status=response.status_code, url=self._grant.token_url)
         try:
-            token = read_token(response, self._clock())
+            token = read_token(response, self._clock(), self._redacted)
         except AuthError as error:
             message = f"{what} answered {error}. {_REMEDIES.get(error.code, '')}".strip()
-            message = redact(message, (*secrets_of(self._grant), *self.secrets))  # a server may repeat what it was sent
             raise AuthError(message, status=response.status_code, url=self._grant.token_url, code=error.code) from None
         if token.refresh_token is not None and token.refresh_token != refresh_token:
             self._keep_rotated(token.refresh_token)
         return token
+
+    def _redacted(self, text: str) -> str:
+        """`text` of a server, which may repeat what it was sent."""
+        return redact(text, (*secrets_of(self._grant), *self.secrets))
 
     def _look_for_rotated(self) -> None:
         """The refresh token that has taken the given one's place in an earlier process."""
@@ -239,16 +242,17 @@ def basic_pair(username: str, password: str) -> str:
     return base64.b64encode(f"{username}:{password}".encode()).decode()
 
 
-def read_token(response: httpx.Response, now: float) -> Token:
+def read_token(response: httpx.Response, now: float, hide: Callable[[str], str] = str) -> Token:
     """The token that `response` brings at `now`, in epoch seconds (RFC 6749, section 5.1).
 
     Raises AuthError with the code of section 5.2 where it brings an error, or none that can be used. A form-encoded
-    answer, as some servers send, is read too; `expires_in` that is no number of seconds is as if it were absent.
+    answer, as some servers send, is read too; `expires_in` that is no number of seconds is as if it were absent. `hide`
+    masks what the server's own words may not tell.
     """
     answer, status = _fields(response), response.status_code
     code = answer.get("error")
     if code is not None or status in _REFUSALS:
-        code, words = _printable(code), _printable(answer.get("error_description"))
+        code, words = _printable(code, hide), _printable(answer.get("error_description"), hide)
         message = f"{status}: {code or 'no error code'}" + (f" ({words})" if words else "")
         raise AuthError(message, status=status, code=code)
     token, kind, rotated = answer.get("access_token"), answer.get("token_type"), answer.get("refresh_token")
@@ -256,7 +260,7 @@ def read_token(response: httpx.Response, now: float) -> Token:
         message = f"{status} without an access_token that a header can carry"
         raise AuthError(message, status=status)
     if kind is not None and _printable(kind).lower() not in _BEARERS:
-        message = f"{status} with a token of type {_printable(kind)!r}, not a bearer token"
+        message = f"{status} with a token of type {_printable(kind, hide)!r}, not a bearer token"
         raise AuthError(message, status=status)
     life = _seconds(answer.get("expires_in"))
     return Token(token, None if life is None else now + life, rotated if isinstance(rotated, str) and rotated else None)
@@ -280,9 +284,9 @@ def _seconds(value: object) -> float | None:
     return seconds if 0 <= seconds < math.inf else None
 
 
-def _printable(value: object) -> str:
+def _printable(value: object, hide: Callable[[str], str] = str) -> str:
     """A text of the server's on one line; `` for what is no text, which might hold anything."""
-    text = value if isinstance(value, str) else ""
+    text = hide(value) if isinstance(value, str) else ""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())[:_LONGEST_REASON]
 
 
@@ -290,7 +294,7 @@ def _end_of(token: Token) -> float:
     return math.inf if token.expires_at is None else token.expires_at
 
 
-def _again(error: ApikitError) -> ApikitError:
+def _again(error: RequestError) -> RequestError:
     """The same error for another caller, who has frames of his own."""
     return copy.copy(error).with_traceback(None)
 

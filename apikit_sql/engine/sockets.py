@@ -1,20 +1,25 @@
 """Sockets whose waits end with their request's deadline or its cancel, connected only where a connector may reach.
 
 httpx's own bound each wait, not their sum; cannot be stopped from another thread; and connect to whatever address a
-name has. These stand on httpcore's network backend, where all three are decided.
+name has. These stand on httpcore's network backends, where all three are decided.
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
+import select
+import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore
 
@@ -23,6 +28,10 @@ from apikit_sql.errors import ScanInterrupted
 
 #: How often a waiting thread looks whether it was cancelled, in seconds.
 LOOK_EVERY = 0.05
+_PIECE = 16 * 2**10  # bytes; a socket that takes any takes as many
+_UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EWOULDBLOCK, errno.EALREADY})
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,6 +55,7 @@ class Bounds:
 
 
 _BOUNDS: ContextVar[Bounds | None] = ContextVar("apikit_bounds", default=None)
+_UNBOUND = Bounds(float("inf"), float("inf"), Event())  # a connection that is closed belongs to no request
 
 
 @contextmanager
@@ -59,118 +69,225 @@ def within(bounds: Bounds) -> Iterator[None]:
 
 
 class Backend(httpcore.NetworkBackend):
-    """Sockets to addresses within `reach`, bounded."""
+    """Connects threads to addresses within `reach`."""
 
     def __init__(self, reach: frozenset[Place]) -> None:
         """Connections to public addresses, and to those of `reach`."""
         self._reach = reach
-        self._inner = httpcore.SyncBackend()
 
     def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the request's bounds hold
+        local_address: str | None = None,  # noqa: ARG002 - nobody sets it
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - nobody sets them
     ) -> httpcore.NetworkStream:
         """A connection to the first address of `host` that takes it."""
         addresses = allowed(host, addresses_of(host, port), self._reach)
-        deadline = time.monotonic() + (timeout or 0)
         for left in range(len(addresses), 1, -1):  # one that does not answer leaves time for the others
-            share = _left(deadline, timeout) / left
+            share = (_BOUNDS.get() or _UNBOUND).left() / left
             try:
-                return self._connect(addresses[-left], port, share, local_address, socket_options)
+                return dial(addresses[-left], port, time.monotonic() + share)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
                 continue
-        return self._connect(addresses[-1], port, _left(deadline, timeout), local_address, socket_options)
-
-    def _connect(
-        self, address: str, port: int, timeout: float, local_address: str | None, options: Iterable[Any] | None
-    ) -> httpcore.NetworkStream:
-        bounds = _BOUNDS.get()
-        longest = timeout if bounds is None else min(timeout, bounds.left())
-        return _Stream(self._inner.connect_tcp(address, port, longest, local_address, options))
+        return dial(addresses[-1], port, float("inf"))
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
-        self._inner.sleep(seconds)
+        time.sleep(seconds)
 
 
 class _Stream(httpcore.NetworkStream):
-    """A socket whose waits end with the bounds of the request that its thread is at."""
+    """A socket that never blocks: its thread waits until it is ready, and looks at the bounds meanwhile."""
 
-    def __init__(self, inner: httpcore.NetworkStream) -> None:
-        self._inner = inner
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002 - the request's bounds hold
         """What has come, at least a byte; nothing where the other side has closed."""
-        bounds = _BOUNDS.get()
-        if bounds is None:
-            return self._inner.read(max_bytes, timeout)
-        while True:
-            left = bounds.left()
-            try:
-                return self._inner.read(max_bytes, min(left, LOOK_EVERY))
-            except httpcore.ReadTimeout:
-                continue
+        return _when_ready(self._sock, partial(self._sock.recv, max_bytes), httpcore.ReadError)
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002 - the request's bounds hold
         """Send all of `buffer`."""
-        bounds = _BOUNDS.get()
-        self._inner.write(buffer, timeout if bounds is None else bounds.left())
+        rest = memoryview(buffer)
+        while rest:
+            sent = _when_ready(self._sock, partial(self._sock.send, rest[:_PIECE]), httpcore.WriteError)
+            rest = rest[sent:]
 
     def start_tls(
         self,
         ssl_context: ssl.SSLContext,
         server_hostname: str | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ARG002 - the request's bounds hold
     ) -> httpcore.NetworkStream:
         """The same connection, encrypted."""
-        bounds = _BOUNDS.get()
-        left = timeout if bounds is None else bounds.left()
-        return _Stream(self._inner.start_tls(ssl_context, server_hostname, left))
+        try:
+            sock = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname, do_handshake_on_connect=False)
+            _when_ready(sock, sock.do_handshake, httpcore.ConnectError)
+        except (ssl.SSLError, ValueError) as error:
+            self.close()
+            raise httpcore.ConnectError(str(error)) from None
+        return _Stream(sock)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever httpcore asks for
-        """What is known of the socket."""
-        return self._inner.get_extra_info(info)
+        """Whether something has come, and what encrypts it."""
+        match info:
+            case "is_readable":
+                return _is_ready(self._sock, 0, for_reading=True)
+            case "ssl_object":
+                return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
+            case _:
+                return None
 
     def close(self) -> None:
         """Close the socket."""
-        self._inner.close()
+        self._sock.close()
+
+
+def dial(address: str, port: int, until: float) -> httpcore.NetworkStream:
+    """A connection to the IP `address`. Raises ConnectTimeout where it is not there at `until`, by the clock."""
+    family, kind, protocol, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+    sock = socket.socket(family, kind, protocol)
+    try:
+        sock.setblocking(False)  # noqa: FBT003 - socket's own signature
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        _connect(sock, where, until)
+    except BaseException:
+        sock.close()
+        raise
+    return _Stream(sock)
+
+
+def _connect(sock: socket.socket, where: Any, until: float) -> None:  # noqa: ANN401 - a family's own form
+    code = sock.connect_ex(where)
+    if code in _UNDER_WAY:
+        _wait(sock, for_reading=False, until=until)
+        code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    if code:
+        raise httpcore.ConnectError(os.strerror(code))
+
+
+def _when_ready(sock: socket.socket, do: Callable[[], T], kind: type[httpcore.NetworkError]) -> T:
+    """What `do` gives, done as soon as the socket lets it."""
+    while True:
+        try:
+            return do()
+        except BlockingIOError:
+            for_reading = kind is not httpcore.WriteError
+        except ssl.SSLWantReadError:
+            for_reading = True
+        except ssl.SSLWantWriteError:
+            for_reading = False
+        except OSError as error:
+            raise kind(str(error)) from None
+        _wait(sock, for_reading=for_reading)
+
+
+def _wait(sock: socket.socket, *, for_reading: bool, until: float = float("inf")) -> None:
+    """Wait until the socket is ready. Raises what ends the request before; ConnectTimeout at `until`, by the clock."""
+    bounds = _BOUNDS.get() or _UNBOUND
+    while not _is_ready(sock, min(bounds.left(), LOOK_EVERY), for_reading=for_reading):
+        if time.monotonic() > until:
+            message = "the address does not answer"
+            raise httpcore.ConnectTimeout(message)
+
+
+def _is_ready(sock: socket.socket, seconds: float, *, for_reading: bool) -> bool:
+    if hasattr(select, "poll"):  # select takes no descriptor beyond 1,023
+        poll = select.poll()
+        poll.register(sock, select.POLLIN if for_reading else select.POLLOUT)
+        return bool(poll.poll(seconds * 1000))
+    ready = select.select([sock] * for_reading, [sock] * (not for_reading), [sock], seconds)
+    return any(ready)
 
 
 class AsyncBackend(httpcore.AsyncNetworkBackend):
-    """Sockets to addresses within `reach`; a task's own timeout bounds them."""
+    """Connects tasks to addresses within `reach`; a task's own timeout bounds them."""
 
     def __init__(self, reach: frozenset[Place]) -> None:
         """Connections to public addresses, and to those of `reach`."""
         self._reach = reach
-        self._inner = httpcore.AnyIOBackend()
 
     async def connect_tcp(
         self,
         host: str,
         port: int,
         timeout: float | None = None,  # noqa: ASYNC109 - httpcore's own signature
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
+        local_address: str | None = None,  # noqa: ARG002 - nobody sets it
+        socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - nobody sets them
     ) -> httpcore.AsyncNetworkStream:
         """A connection to the first address of `host` that takes it."""
         addresses = allowed(host, await aaddresses_of(host, port), self._reach)
         for address in addresses[:-1]:
             try:
-                share = None if timeout is None else timeout / len(addresses)
-                return await self._inner.connect_tcp(address, port, share, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                async with asyncio.timeout(None if timeout is None else timeout / len(addresses)):
+                    return await adial(address, port)
+            except (httpcore.ConnectError, TimeoutError):
                 continue
-        return await self._inner.connect_tcp(addresses[-1], port, timeout, local_address, socket_options)
+        return await adial(addresses[-1], port)
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
         await asyncio.sleep(seconds)
 
 
-def _left(deadline: float, timeout: float | None) -> float:
-    """Seconds until `deadline`, which is never where there is no timeout; 0 would mean a socket that does not wait."""
-    return 3600.0 if timeout is None else max(0.001, deadline - time.monotonic())
+async def adial(address: str, port: int) -> httpcore.AsyncNetworkStream:
+    """A connection to the IP `address`. Raises httpcore.ConnectError."""
+    try:
+        return _AsyncStream(*await asyncio.open_connection(address, port))
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from None
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    """A connection of asyncio's."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002, ASYNC109 - the task's timeout holds
+        """What has come, at least a byte; nothing where the other side has closed."""
+        try:
+            return await self._reader.read(max_bytes)
+        except OSError as error:
+            raise httpcore.ReadError(str(error)) from None
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002, ASYNC109 - the task's timeout holds
+        """Send all of `buffer`."""
+        try:
+            self._writer.write(buffer)
+            await self._writer.drain()
+        except OSError as error:
+            raise httpcore.WriteError(str(error)) from None
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ARG002, ASYNC109 - the task's timeout holds
+    ) -> httpcore.AsyncNetworkStream:
+        """The same connection, encrypted."""
+        try:
+            await self._writer.start_tls(ssl_context, server_hostname=server_hostname)
+        except (OSError, ValueError) as error:
+            self._writer.transport.abort()
+            raise httpcore.ConnectError(str(error)) from None
+        except BaseException:
+            self._writer.transport.abort()
+            raise
+        return self
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever httpcore asks for
+        """Whether the other side has closed, and what encrypts the connection."""
+        match info:
+            case "is_readable":
+                return self._reader.at_eof() or self._writer.is_closing()
+            case "ssl_object":
+                return self._writer.get_extra_info("ssl_object")
+            case _:
+                return None
+
+    async def aclose(self) -> None:
+        """Close the connection, without a farewell that nobody may answer."""
+        self._writer.transport.abort()
