@@ -16,7 +16,8 @@ from tests.fakes.api import FakeApi
 def _no_configuration_of_the_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Neither the user's manifests nor their tokens reach a test."""
     monkeypatch.setenv("APIKIT_CONFIG_PATH", str(tmp_path / "config" / "config.toml"))
-    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    for name in ("GITHUB_TOKEN", "API_BASE_URL", "BASE_URL", "APIKIT_HTTP", "APIKIT_LOG_LEVEL", "APIKIT_REDACT"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

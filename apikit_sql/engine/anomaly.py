@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
+from bisect import bisect_right, insort
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -34,7 +34,7 @@ class Detector(Protocol):
 class _Seen:
     """What was lately seen of one connector."""
 
-    times: deque[float] = field(default_factory=deque)
+    times: list[float] = field(default_factory=list)  # ascending
     credentials: dict[str, float] = field(default_factory=dict)  # when each was last seen
     quiet_until: dict[str, float] = field(default_factory=dict)  # by warning
 
@@ -57,11 +57,10 @@ class AnomalyDetector:
 
     def _findings(self, event: RequestEvent) -> list[tuple[str, str]]:
         seen = self._seen.setdefault(event.connector, _Seen())
-        since = event.at - _WINDOW
-        seen.times.append(event.at)
-        while seen.times and seen.times[0] <= since:
-            seen.times.popleft()
-        seen.credentials[event.credential] = event.at
+        insort(seen.times, event.at)  # a slow request is told late, and counts when it began
+        since = seen.times[-1] - _WINDOW
+        del seen.times[: bisect_right(seen.times, since)]
+        seen.credentials[event.credential] = max(event.at, seen.credentials.get(event.credential, 0))
         for name in [name for name, at in seen.credentials.items() if at <= since]:
             del seen.credentials[name]
         found = []

@@ -42,6 +42,12 @@ class Credential:
         """The values that no text may show, those of today's tokens among them."""
         return self.values if self.tokens is None else self.values + self.tokens.secrets
 
+    @property
+    def mark(self) -> str:
+        """What tells this credential from others, and nothing of what it is."""
+        identity = self.values if self.tokens is None else self.tokens.identity
+        return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
     def answer(self, request: httpx.Request, send: Ask, ask: Ask) -> Steps[httpx.Response]:
         """The answer to `request`, signed and sent by `send`. A token that is refused is renewed once, by `ask`."""
         if self.tokens is None:

@@ -28,7 +28,7 @@ from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
 from apikit_sql.engine.replay import Sender, straight
 from apikit_sql.engine.request_log import RequestRecord
-from apikit_sql.engine.retry import TOO_MANY, RetryBudget, is_limited, new_attempts, retry_after, retry_delay
+from apikit_sql.engine.retry import TOO_MANY, RetryBudget, asked_wait, is_limited, new_attempts, retry_delay
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
 from apikit_sql.errors import ApikitError, AuthError, DecodeError, RateLimitError, RequestError
@@ -43,7 +43,9 @@ _DEFAULT_HEADERS = {
 }
 _LONGEST_REASON = 200  # characters of an API's own error message
 _AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
+_BOM = b"\xef\xbb\xbf"
 _NO_CONTENT = frozenset({204, 205})
+_LEAST_PATIENCE = 0.1  # seconds of max_wait that a wait counts for, so that others do not keep one trying for ever
 _LONG_WAIT = 2.0  # seconds; a longer one is told
 _PATIENCES = (60, 120, 300, 600, 1800, 3600)  # seconds that an error proposes as max_wait
 
@@ -73,7 +75,7 @@ def fetch_page(
             return None
         raise
     try:
-        if not response.content and response.status_code not in _NO_CONTENT:
+        if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
             message = "the body is empty"
             raise DecodeError(message)  # noqa: TRY301 - told like any other body that is none
         envelope = read_envelope(response.content, plan.record_path)
@@ -83,8 +85,12 @@ def fetch_page(
         kind = response.headers.get("content-type", "no content type")
         message = f"{where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
         raise DecodeError(redact(message, access.credential.secrets)) from None
-    url = redact_url(request.full_url, access.credential.secrets)
-    return Page(number, url, response.status_code, response.headers, envelope, len(response.content))
+    url, hide = redact_url(request.full_url, access.credential.secrets), partial(_hide, access.credential)
+    return Page(number, url, response.status_code, response.headers, envelope, len(response.content), hide)
+
+
+def _hide(credential: Credential, text: str) -> str:
+    return redact(text, credential.secrets)
 
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
@@ -122,7 +128,9 @@ def _persist(
         else:
             attempts.set_result(response)
             limiter.ingest(response, sent_at)
-            if is_limited(response) and limiter.answered > answered and waited < plan.max_wait:
+            if not is_limited(response):
+                answered = limiter.answered
+            elif limiter.answered > answered and waited < plan.max_wait:
                 attempts.attempt_number, answered = 1, limiter.answered  # others get through: it is no failure
         finally:
             limiter.release()
@@ -134,7 +142,7 @@ def _persist(
         pause = min(delay.seconds, max(plan.max_wait, delay.asked))
         access.scan.retry()
         yield from _pause(plan, access, limiter, pause)
-        waited += wait + pause
+        waited += max(wait + pause, _LEAST_PATIENCE)
         attempts.prepare_for_next_attempt()
 
 
@@ -250,7 +258,7 @@ def _refused(
     if status == _PROXY_AUTH:
         message += "; credentials of a proxy in the environment are not used"
     if is_limited(response):
-        asked = retry_after(response.headers, access.clock)
+        asked = asked_wait(response, access.clock)
         return RateLimitError(message, status=status, url=url, retry_after=asked)
     return RequestError(message, status=status, url=url)
 

@@ -21,7 +21,7 @@ import httpx
 
 from apikit_sql.engine.request_log import LOGGER
 from apikit_sql.engine.steps import Sleep, Steps
-from apikit_sql.errors import AuthError, ConfigError, RequestError
+from apikit_sql.errors import AuthError, ConfigError, RateLimitError, RequestError
 from apikit_sql.redaction import redact
 from apikit_sql.secrets import keep, kept
 
@@ -32,6 +32,7 @@ _AHEAD = 30.0  # seconds before its end that a token is renewed
 _SHORT_LIVED = 300.0  # seconds; such a token is renewed when a tenth of its life is left
 _LOOK_AGAIN = 0.05  # seconds that one waits for another who asks
 _REFUSED_FOR = 60.0  # seconds that a refused credential is not tried again
+_LEAVE_ALONE = 5.0  # seconds after a renewal ahead has failed until the next one
 _REMEMBERED = 8  # tokens that no text may show
 _LONGEST_REASON = 200  # characters of a server's own words
 _BEARERS = frozenset({"bearer", "application access token", "user access token"})  # the latter two are eBay's words
@@ -96,6 +97,12 @@ class Tokens:
         with self._lock:
             return tuple(self._seen)
 
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What tells this grant from others, whatever has become of its refresh token."""
+        grant = self._grant
+        return grant.token_url, grant.client_id, grant.client_secret, grant.scopes, grant.audience, grant.kept_as
+
     def access_token(self, ask: Ask, refused: str = "") -> Steps[str]:
         """A token that is not `refused`, asked for where none is there.
 
@@ -109,8 +116,9 @@ class Tokens:
             return found
         try:
             token = yield from self._asked(ask)
-        except (AuthError, RequestError) as error:
-            self._note_failure(error)
+        except RequestError as error:
+            if not isinstance(error, RateLimitError):  # another may be more patient
+                self._note_failure(error)
             return self._still_good(refused, error)
         finally:
             with self._lock:
@@ -124,11 +132,12 @@ class Tokens:
         """
         with self._lock:
             now, token = self._clock(), self._token
-            failed_lately = isinstance(self._failure, AuthError) and now - self._failed_at < _REFUSED_FOR
+            ago = now - self._failed_at
+            was_refused = isinstance(self._failure, AuthError) and ago < _REFUSED_FOR
             if token is not None and token.access_token != refused and now < _end_of(token):
-                if now < self._renew_at or self._is_asking or failed_lately:
+                if now < self._renew_at or self._is_asking or was_refused or ago < _LEAVE_ALONE:
                     return token.access_token
-            elif self._failure is not None and (failed_lately or self._failures > failures):
+            elif self._failure is not None and (was_refused or self._failures > failures):
                 raise _again(self._failure)
             if self._is_asking:
                 return None
@@ -184,7 +193,7 @@ class Tokens:
         except AuthError as error:
             message = f"{what} answered {error}. {_REMEDIES.get(error.code, '')}".strip()
             raise AuthError(message, status=response.status_code, url=self._grant.token_url, code=error.code) from None
-        if token.refresh_token is not None and token.refresh_token != refresh_token:
+        if refresh_token is not None and token.refresh_token not in {None, refresh_token}:
             self._keep_rotated(token.refresh_token)
         return token
 

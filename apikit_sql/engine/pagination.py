@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
 from urllib.parse import quote, urlencode, urljoin
@@ -23,7 +23,7 @@ from apikit_sql.plan.request_plan import RequestPlan
 _TARGET = re.compile(r"<([^<>]*)>")
 _PARAMETER = re.compile(r"""\s*+;\s*+([^\s=;,]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;,]*+)))?+""")
 _QUOTED_PAIR = re.compile(r"\\(.)")  # RFC 9110, section 5.6.4
-_SHOWN = 80  # characters of a server's text that an error shows
+_SHOWN = 80  # characters of a caller's text that an error shows
 _LONGEST_NUMBER = 18  # digits
 
 
@@ -98,9 +98,9 @@ def next_request(settings: PaginationConfig, page: Page, progress: Progress) -> 
         case "none" | "auto":
             return None
         case "link":
-            return follow(progress.request, link_target(page.headers, "next"))
+            return follow(progress.request, link_target(page.headers, "next"), page.shown)
         case "next_url":
-            return follow(progress.request, _next_url(settings, page))
+            return follow(progress.request, _next_url(settings, page), page.shown)
         case "cursor":
             return _next_cursor(settings, page, progress.request)
         case "offset":
@@ -190,15 +190,18 @@ def link_target(headers: httpx.Headers, relation: str) -> str | None:
     return None
 
 
-def follow(request: PageRequest, link: str | None) -> PageRequest | None:
-    """The request that `link`, perhaps relative, leads to. Raises PaginationError where it is no URL."""
+def follow(request: PageRequest, link: str | None, shown: Callable[[str], str] = str) -> PageRequest | None:
+    """The request that `link`, perhaps relative, leads to.
+
+    Raises PaginationError, which has what is `shown` of it, where it is no URL.
+    """
     if not link:
         return None
     try:
         url = str(httpx.URL(urljoin(request.full_url, link)))
         origin_of(httpx.URL(url).host and url)  # a host or a port may be none
     except (httpx.InvalidURL, ValueError):
-        message = f"the next link {link[:_SHOWN]!r} is no URL."
+        message = f"the next link {shown(link)!r} is no URL."
         raise PaginationError(message) from None
     return PageRequest(url, body=request.body)
 
@@ -210,7 +213,7 @@ def _next_url(settings: PaginationConfig, page: Page) -> str | None:
     if isinstance(found, dict):
         found = found.get("href")  # HAL and JSON:API may write a link as an object
     if not isinstance(found, str) and found is not None and found is not False:
-        message = f"{settings.next_url_path} is {_text(found)[:_SHOWN]}, not a URL."
+        message = f"{settings.next_url_path} is {page.shown(_text(found))}, not a URL."
         raise PaginationError(message)
     return found or None
 

@@ -13,7 +13,7 @@ import httpx
 
 from apikit_sql.connector.manifest import RateLimitConfig
 from apikit_sql.engine.limit_headers import Quota, read_quotas
-from apikit_sql.engine.retry import is_limited, retry_after
+from apikit_sql.engine.retry import asked_wait, is_limited
 
 _UNAVAILABLE = 503
 _WIDEST = 64  # requests under way, at which a narrowed limit is as good as none
@@ -92,7 +92,7 @@ class RateLimitState:
         """Learn from the answer to a request sent at `sent_at`: what remains until when, a refusal's Retry-After."""
         quotas, is_refused = read_quotas(response.headers, self._clock()), is_limited(response)
         is_told = is_refused or response.status_code == _UNAVAILABLE
-        asked = retry_after(response.headers, self._clock) if is_told else None
+        asked = asked_wait(response, self._clock) if is_told else None
         with self._lock:
             now = self._clock()
             if is_refused:

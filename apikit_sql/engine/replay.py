@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import operator
 import re
 import threading
 from collections import Counter
@@ -25,6 +26,8 @@ from apikit_sql.errors import ConfigError
 from apikit_sql.redaction import MASK, is_masked_param, is_secret_header, redact_url
 
 _TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
+_OF_LIMITS = re.compile("rate-?limit|retry-after")  # headers of a moment that is over when they are replayed
+_USERINFO = re.compile(r"//[^/@\s<>]*@")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
 _LONGEST_NAME = 60  # characters of a path that a file's name shows
 
@@ -81,33 +84,31 @@ class Tape:
         file = files[min(number, len(files)) - 1]
         try:
             kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))["response"]
-            body = kept["body"].encode() if "body" in kept else base64.b64decode(kept["body_base64"])
-            return httpx.Response(kept["status"], headers=kept["headers"], content=body, request=request)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            body = kept["body"].encode() if "body" in kept else base64.b64decode(kept["body_base64"], validate=True)
+            told = [(name, value) for name, value in kept["headers"] if not _OF_LIMITS.search(name.lower())]
+            headers = httpx.Headers(told, encoding="utf-8")
+            return httpx.Response(operator.index(kept["status"]), headers=headers, content=body, request=request)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             message = f"{file} cannot be read as a recording: {type(error).__name__}: {error}"
             raise ConfigError(message) from None
 
     def _record(self, response: httpx.Response, request: httpx.Request, name: Path, url: str) -> None:
-        with self._lock:
-            self._asked[name] += 1
-            number = self._asked[name]
         headers = [
-            (each, self._redact(value)) for each, value in response.headers.multi_items() if not is_secret_header(each)
+            (each, self._redact(_USERINFO.sub("//", value)))
+            for each, value in response.headers.multi_items()
+            if not is_secret_header(each)
         ]
         answer: dict[str, object] = {"status": response.status_code, "headers": headers}
         try:
             answer["body"] = self._redact(response.content.decode())
         except UnicodeDecodeError:
-            answer["body_base64"] = base64.b64encode(response.content).decode()
+            masked = self._redact(response.content.decode(errors="surrogateescape"))
+            answer["body_base64"] = base64.b64encode(masked.encode(errors="surrogateescape")).decode()
         asked = {"method": request.method, "url": url}
         if request.content:
             asked["body"] = self._redact(request.content.decode(errors="replace"))
-        file = name.with_name(f"{name.name}-{number}.json")
+        file = self._next_file(name)
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            if number == 1:
-                for old in _recordings(name):
-                    old.unlink(missing_ok=True)
             unfinished = file.with_suffix(f".{threading.get_ident()}.tmp")
             unfinished.write_text(json.dumps({"request": asked, "response": answer}, indent=1), encoding="utf-8")
             unfinished.replace(file)
@@ -115,11 +116,26 @@ class Tape:
             message = f"{file} could not be recorded: {error}"
             raise ConfigError(message) from None
 
+    def _next_file(self, name: Path) -> Path:
+        """Where the next answer to a request is kept; the first makes those of earlier times go."""
+        with self._lock:
+            self._asked[name] += 1
+            number = self._asked[name]
+            if number == 1:
+                try:
+                    name.parent.mkdir(parents=True, exist_ok=True)
+                    for old in _recordings(name):
+                        old.unlink(missing_ok=True)
+                except OSError as error:
+                    message = f"{name.parent} could not be recorded in: {error}"
+                    raise ConfigError(message) from None
+        return name.with_name(f"{name.name}-{number}.json")
+
     def _name(self, request: httpx.Request) -> tuple[Path, str]:
         """The file of a request, but for its number and ending, and its URL without credentials."""
         parts = urlsplit(redact_url(str(request.url)))
-        pairs = [(name, self._redact(value)) for name, value in parse_qsl(parts.query, keep_blank_values=True)]
-        kept = [(name, value) for name, value in pairs if not is_masked_param(name) and value != MASK]
+        pairs = [(self._redact(name), self._redact(value)) for name, value in parse_qsl(parts.query, True)]  # noqa: FBT003
+        kept = [(name, value) for name, value in pairs if not is_masked_param(name) and MASK not in name + value]
         url = self._redact(urlunsplit(parts._replace(query=urlencode(kept))))
         body = self._redact(request.content.decode(errors="replace"))
         key = hashlib.sha256(f"{request.method} {url}\n{body}".encode()).hexdigest()[:16]
@@ -139,7 +155,7 @@ def tape_of(text: str, redact: Callable[[str], str]) -> Tape | None:
     """The tape that `APIKIT_HTTP` asks for, None where it says nothing. Raises ConfigError for what it cannot say."""
     mode, _, folder = text.partition(":")
     match mode:
-        case "":
+        case "" if not text:
             return None
         case "off" if not folder:
             return Tape("off", Path(), redact)

@@ -30,9 +30,8 @@ def log(record: RequestRecord) -> None:
     """Write `record` to the logger `apikit` as one JSON object, at level DEBUG."""
     if not LOGGER.isEnabledFor(logging.DEBUG):
         return
-    moment = dt.datetime.fromtimestamp(record.at, dt.UTC).isoformat(timespec="milliseconds")
     told = {
-        "ts": moment.replace("+00:00", "Z"),
+        "ts": _moment(record.at),
         "method": record.method,
         "url": record.url,
         "status": record.status,
@@ -42,6 +41,21 @@ def log(record: RequestRecord) -> None:
         "connector": record.connector,
     }
     LOGGER.debug("%s", json.dumps(told))
+
+
+class _AsJson(logging.Formatter):
+    """Every line a JSON object: a request's own, or a message with its level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of `record`."""
+        text = super().format(record)
+        if text.startswith('{"ts": '):
+            return text
+        return json.dumps({"ts": _moment(record.created), "level": record.levelname.lower(), "message": text})
+
+
+def _moment(at: float) -> str:
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def show_log(level: str) -> None:
@@ -58,5 +72,5 @@ def show_log(level: str) -> None:
     LOGGER.setLevel(number)
     if not LOGGER.handlers:
         handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
+        handler.setFormatter(_AsJson())
         LOGGER.addHandler(handler)

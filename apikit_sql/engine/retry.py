@@ -51,8 +51,7 @@ def retry_delay(
         status = TOO_MANY if is_limited(response) else response.status_code
         if status not in config.retry_on_status or response.headers.get("stripe-should-retry") == "false":
             return None
-        told = retry_after(response.headers, clock)
-        asked = (_SECONDARY_WAIT if _is_secondary(response) else 0.0) if told is None else told
+        asked = asked_wait(response, clock) or 0.0
     if tenacity.stop_after_attempt(config.max_attempts)(attempts):
         return None
     backoff = tenacity.wait_exponential_jitter(multiplier=config.min_wait, max=config.max_wait, jitter=config.jitter)
@@ -69,6 +68,12 @@ def is_limited(response: httpx.Response) -> bool:
         return True
     tells_when = "retry-after" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
     return response.status_code == _FORBIDDEN and (tells_when or _is_secondary(response))
+
+
+def asked_wait(response: httpx.Response, clock: Callable[[], float] = time.time) -> float | None:
+    """Seconds that a refusal asks to wait; None where it does not say."""
+    told = retry_after(response.headers, clock)
+    return _SECONDARY_WAIT if told is None and is_limited(response) and _is_secondary(response) else told
 
 
 def _is_secondary(response: httpx.Response) -> bool:

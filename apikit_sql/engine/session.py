@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import hashlib
 import os
 import sys
 import threading
@@ -27,7 +26,7 @@ from apikit_sql.connector.manifest import Connector
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
-from apikit_sql.engine.auth import ANONYMOUS, Credential, authenticator
+from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.exchange import Access
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.network import Network
@@ -271,7 +270,7 @@ class Session:
             fresh = RateLimitState(plan.rate_limit, self._clock), RetryBudget()
             limiter, budget = self._limits.setdefault(key, fresh)
         most = plan.rate_limit.warn_above
-        seen = partial(RequestEvent, connector=plan.connector, credential=_mark(credential), threshold=most)
+        seen = partial(RequestEvent, connector=plan.connector, credential=credential.mark, threshold=most)
         sender = straight if self._tape is None else self._tape.answer
         record = partial(self._record, seen)
         return Access(credential, limiter, record, self._clock, scan, budget, sender, self._tell)
@@ -284,12 +283,11 @@ class Session:
     def _record(self, seen: Callable[[float], RequestEvent], record: RequestRecord) -> None:
         self.requests.append(record)
         request_log.log(record)
-        try:
+        with _watching():
             self._detector.record_event(seen(record.at))
-            if self._on_request is not None:
+        if self._on_request is not None:
+            with _watching():
                 self._on_request(record)
-        except Exception:  # noqa: BLE001 - what watches a scan shall not end it
-            request_log.LOGGER.warning("what watches requests has failed", exc_info=True)
 
     def _keep(self, plan: RequestPlan, sample: _Sample) -> None:
         with self._lock:
@@ -299,9 +297,13 @@ class Session:
                 self._samples.popitem(last=False)
 
 
-def _mark(credential: Credential) -> str:
-    """What tells one credential from another, and nothing of what it is."""
-    return hashlib.sha256("\0".join(credential.values).encode()).hexdigest()[:16]
+@contextmanager
+def _watching() -> Iterator[None]:
+    """While inside, what is raised is logged: whoever watches a scan shall not end it."""
+    try:
+        yield
+    except Exception:  # noqa: BLE001 - a stranger's code
+        request_log.LOGGER.warning("what watches requests has failed", exc_info=True)
 
 
 def _to_stderr(text: str) -> None:

@@ -124,10 +124,14 @@ class _Stream(httpcore.NetworkStream):
         """The same connection, encrypted."""
         try:
             sock = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname, do_handshake_on_connect=False)
-            _when_ready(sock, sock.do_handshake, httpcore.ConnectError)
-        except (ssl.SSLError, ValueError) as error:
+        except (OSError, ValueError) as error:  # no name that a certificate could have
             self.close()
             raise httpcore.ConnectError(str(error)) from None
+        try:
+            _when_ready(sock, sock.do_handshake, httpcore.ConnectError)
+        except BaseException:
+            sock.close()
+            raise
         return _Stream(sock)
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever httpcore asks for

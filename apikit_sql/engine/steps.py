@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 import httpx
 
 from apikit_sql.records import Envelope
+
+_SHOWN = 80  # characters
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,12 @@ class Page:
     headers: httpx.Headers = field(repr=False)
     envelope: Envelope = field(repr=False)
     size: int = 0  # bytes
+    hide: Callable[[str], str] = field(default=str, repr=False, compare=False)  # masks the credential
+
+    def shown(self, text: str) -> str:
+        """A text of the server's as an error may show it: without secrets, then cut."""
+        hidden = self.hide(text)
+        return hidden if len(hidden) <= _SHOWN else hidden[:_SHOWN] + "..."
 
 
 T = TypeVar("T")

@@ -16,7 +16,6 @@ from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_
 from apikit_sql.engine.exchange import Access, fetch_page, where
 from apikit_sql.engine.expected import expected_requests
 from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
-from apikit_sql.engine.request_log import LOGGER
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page, Steps
 from apikit_sql.errors import DecodeError, PaginationError
@@ -103,7 +102,6 @@ def _settled(
     """`settings` with what only the first page tells; nobody asks for more where it `is_last`, too."""
     if settings.strategy == "auto":
         found = find_pagination(settings, page, request, is_last=is_last)
-        LOGGER.debug("%s pages by %s: %s", page.url, found.pagination.strategy, found.reason)
         scan.pagination = f"{found.pagination.strategy} ({found.reason})"
         return found.pagination
     scan.pagination = settings.strategy

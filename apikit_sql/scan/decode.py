@@ -31,7 +31,6 @@ from apikit_sql.scan.schema import arrow_type
 from apikit_sql.scan.shape import Filling, Mode, Raw, Shape, shape_of
 from apikit_sql.scan.unseen import field_names, known_fields, rest_of
 
-_SHOWN = 80  # characters of a value that an error shows
 _PATIENCE = 3  # pages in a row that only the lenient mode took
 
 
@@ -192,12 +191,11 @@ def _drift(page: Page, columns: Sequence[Column]) -> str:
             break
         raw = msgspec.json.decode(raw, type=dict[str, Raw]).get(step, Raw(b"null"))
     value, text = msgspec.json.decode(raw), bytes(raw).decode(errors="replace")
-    shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
     name = column.name.replace("'", "''")
     wider = f"types := {{'{name}': '{_wider(value, column.type)}'}}, or the same where columns are declared, or "
     return (
-        f"{page.url}, page {page.number}, record {number}: {column.name} = {shown} does not fit {column.type}. "
-        f"Say {wider if is_reached else ''}on_drift := 'null'."
+        f"{page.url}, page {page.number}, record {number}: {column.name} = {page.shown(text)} "
+        f"does not fit {column.type}. Say {wider if is_reached else ''}on_drift := 'null'."
     )
 
 

@@ -25,6 +25,7 @@ import pyarrow as pa
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ApikitError, CallError, ConfigError
 from apikit_sql.plan.planner import Limits
+from apikit_sql.redaction import redact_url
 from apikit_sql.scan.dataset import ScannedDataset, safe_text
 from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, ERRORS, SCANS, TABLE_FUNCTIONS, macro_sql
 from apikit_sql.sql.introspection import errors_dataset, read_newest, scans_dataset
@@ -245,7 +246,8 @@ def _origins(option: str, by_origin: Mapping[str, T]) -> tuple[tuple[str, T], ..
     for origin in by_origin:
         scheme, _, rest = origin.partition("://")
         if scheme not in {"http", "https"} or not rest or set(rest.rstrip("/")) & set("/?#@"):
-            message = f"{option}: {origin!r} is not an origin; write 'https://host' or 'https://host:port'."
+            shown = redact_url(origin)
+            message = f"{option}: {shown!r} is not an origin alone; write 'https://host' or 'https://host:port'."
             raise ConfigError(message)
     return tuple((origin.rstrip("/"), value) for origin, value in by_origin.items())
 

@@ -250,3 +250,80 @@ def test_a_limit_that_nobody_gets_through_ends_after_the_attempts() -> None:
 
     with pytest.raises(RateLimitError, match="after 3 attempts"):
         ask(plan_of(retry=STEADY), hand)
+
+
+# --- what single APIs say
+
+
+SECONDARY = {"message": "You have exceeded a secondary rate limit. Please wait a few minutes before you try again."}
+
+
+def test_githubs_secondary_limit_that_tells_no_time_is_waited_for_a_minute() -> None:
+    # https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#exceeding-the-rate-limit
+    told = {"x-ratelimit-remaining": "4321", "x-ratelimit-reset": str(int(NOW + 2000))}
+    hand = Hand(api_with(httpx.Response(403, json=SECONDARY, headers=told)))
+
+    assert ask(plan_of(retry=STEADY), hand).status_code == 200
+    assert sum(hand.slept) == 60.0
+
+
+def test_githubs_secondary_limit_tells_its_own_time() -> None:
+    hand = Hand(api_with(httpx.Response(403, json=SECONDARY, headers={"retry-after": "7"})))
+
+    ask(plan_of(retry=STEADY), hand)
+
+    assert sum(hand.slept) == 7.0
+
+
+def test_githubs_primary_limit_is_waited_for_until_its_reset() -> None:
+    told = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(NOW + 20))}
+    hand = Hand(api_with(httpx.Response(403, json={"message": "API rate limit exceeded"}, headers=told)))
+
+    ask(plan_of(retry=STEADY), hand)
+
+    assert sum(hand.slept) == 20.0
+
+
+def test_a_secondary_limit_is_an_error_for_who_will_not_wait_a_minute() -> None:
+    hand = Hand(api_with(httpx.Response(403, json=SECONDARY)))
+
+    with pytest.raises(RateLimitError, match=r"Set max_wait := 120\.$") as raised:
+        ask(plan_of(retry=STEADY, max_wait=59), hand)
+
+    assert (raised.value.status, raised.value.retry_after) == (403, 60.0)
+    assert hand.slept == []
+
+
+@pytest.mark.parametrize("body", [{"message": "Resource not accessible"}, {"message": "rate limit"}, None])
+def test_any_other_403_is_no_limit(body: object) -> None:
+    hand = Hand(api_with(httpx.Response(403, json=body)))
+
+    with pytest.raises(RequestError, match="answered 403") as raised:
+        ask(plan_of(retry=STEADY), hand)
+
+    assert not isinstance(raised.value, RateLimitError)
+    assert len(hand.sent) == 1
+
+
+@pytest.mark.parametrize(("status", "error"), [(500, RequestError), (429, RateLimitError)])
+def test_what_stripe_says_not_to_try_again_is_not(status: int, error: type[RequestError]) -> None:
+    # https://docs.stripe.com/error-low-level#stripe-should-retry
+    hand = Hand(api_with(httpx.Response(status, headers={"stripe-should-retry": "false"})))
+
+    with pytest.raises(error, match=f"answered {status}"):
+        ask(plan_of(retry=STEADY), hand)
+
+    assert (len(hand.sent), hand.slept) == (1, [])
+
+
+@pytest.mark.parametrize("said", ["true", ""])
+def test_what_stripe_says_to_try_again_is_tried(said: str) -> None:
+    hand = Hand(api_with(httpx.Response(500, headers={"stripe-should-retry": said})))
+
+    assert ask(plan_of(retry=STEADY), hand).status_code == 200
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("2.0", 2.0), ("0.25", 0.25), ("1e3", None), ("2.", None), (".5", None)])
+def test_retry_after_may_be_a_decimal_as_shopify_writes_it(text: str, seconds: float | None) -> None:
+    # https://shopify.dev/docs/api/usage/limits
+    assert retry_after(httpx.Headers({"retry-after": text}), Clock()) == seconds

@@ -15,12 +15,13 @@ import pytest
 import apikit_sql
 
 DATASETTE, JSON_SERVER_0, JSON_SERVER_1 = "http://127.0.0.1:18203", "http://127.0.0.1:18205", "http://127.0.0.1:18206"
+HTTPBIN = "http://127.0.0.1:18219"
 
 
 @pytest.fixture(scope="session")
 def store() -> Path:
     """The folder of the servers' stores, once all of them answer."""
-    for port in (18203, 18205, 18206):
+    for port in (18203, 18205, 18206, 18219):
         deadline = time.monotonic() + 60
         while True:
             try:
