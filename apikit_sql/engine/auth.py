@@ -16,8 +16,9 @@ import httpx
 from pydantic import SecretStr
 
 from apikit_sql.connector.manifest import SECRET_FIELDS, AuthConfig
-from apikit_sql.engine.oauth2 import Ask, Grant, Tokens, basic_pair, secrets_of
+from apikit_sql.engine.oauth2 import Grant, basic_pair, secrets_of
 from apikit_sql.engine.steps import Steps
+from apikit_sql.engine.tokens import Ask, Tokens
 from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import is_reference, resolve
 

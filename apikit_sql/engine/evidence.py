@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from apikit_sql.connector.manifest import PaginationConfig
-from apikit_sql.engine.pagination import PageRequest, count_of, link_target
+from apikit_sql.engine.link import link_target
+from apikit_sql.engine.pagination import PageRequest, count_of
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ApikitWarning, PaginationError
 from apikit_sql.records import Envelope

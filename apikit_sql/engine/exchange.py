@@ -6,32 +6,28 @@ responses.
 
 from __future__ import annotations
 
-import json
 import sys
-import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from typing import NamedTuple
-from urllib.parse import urlsplit
 
 import httpx
 import tenacity
 
 from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import Credential
 from apikit_sql.engine.body import ACCEPTED
 from apikit_sql.engine.network import HOME
-from apikit_sql.engine.oauth2 import Ask
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
-from apikit_sql.engine.replay import Sender, straight
+from apikit_sql.engine.refusal import Wait, out_of_patience, refused, where
 from apikit_sql.engine.request_log import RequestRecord
-from apikit_sql.engine.retry import TOO_MANY, RetryBudget, asked_wait, is_limited, new_attempts, retry_delay
-from apikit_sql.engine.scan_log import ScanRecord
+from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_delay
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps
-from apikit_sql.errors import ApikitError, AuthError, DecodeError, RateLimitError, RequestError
+from apikit_sql.engine.tokens import Ask
+from apikit_sql.errors import ApikitError, DecodeError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.records import read_envelope
 from apikit_sql.redaction import redact, redact_url
@@ -41,27 +37,10 @@ _DEFAULT_HEADERS = {
     b"accept-encoding": ACCEPTED.encode(),
     b"user-agent": b"apikit_sql",
 }
-_LONGEST_REASON = 200  # characters of an API's own error message
-_AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
 _BOM = b"\xef\xbb\xbf"
 _NO_CONTENT = frozenset({204, 205})
 _LEAST_PATIENCE = 0.1  # seconds of max_wait that a wait counts for, so that others do not keep one trying for ever
 _LONG_WAIT = 2.0  # seconds; a longer one is told
-_PATIENCES = (60, 120, 300, 600, 1800, 3600)  # seconds that an error proposes as max_wait
-
-
-@dataclass(frozen=True)
-class Access:
-    """What a scan needs beside its plans: its credential, the limit it shares, and where all is recorded."""
-
-    credential: Credential
-    limiter: RateLimitState
-    record: Callable[[RequestRecord], None]
-    clock: Callable[[], float] = time.time
-    scan: ScanRecord = field(default_factory=ScanRecord)
-    budget: RetryBudget = field(default_factory=RetryBudget)
-    sender: Sender = straight
-    tell: Callable[[str], None] = field(default=lambda _: None)  # one line for the user
 
 
 def fetch_page(
@@ -80,7 +59,7 @@ def fetch_page(
             raise DecodeError(message)  # noqa: TRY301 - told like any other body that is none
         envelope = read_envelope(response.content, plan.record_path)
         if envelope.tells_error_only:
-            raise _refused(plan, access, request, response, " with an error{reason}")
+            raise refused(plan, access, request, response, " with an error{reason}")
     except DecodeError as error:
         kind = response.headers.get("content-type", "no content type")
         message = f"{where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
@@ -99,7 +78,7 @@ def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[h
     response, tried = yield from _persist(plan, access, request, access.limiter, once)
     if response.is_success:
         return response
-    raise _refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
+    raise refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
 
 
 def _persist(
@@ -118,7 +97,7 @@ def _persist(
     while True:
         wait = limiter.reserve(plan.max_wait)
         if wait > plan.max_wait:
-            raise _out_of_patience(plan, access, request, limiter, _Wait(wait, TOO_MANY))
+            raise out_of_patience(plan, access, request, limiter, Wait(wait, TOO_MANY))
         try:
             yield from _pause(plan, access, limiter, wait)
             sent_at = access.clock()
@@ -138,7 +117,7 @@ def _persist(
         if delay is None or not (_is_limit(attempts) or access.budget.spend()):
             return _last(plan, access, request, attempts), attempts.attempt_number
         if delay.asked > plan.max_wait:
-            raise _out_of_patience(plan, access, request, limiter, _Wait(delay.asked, response.status_code))
+            raise out_of_patience(plan, access, request, limiter, Wait(delay.asked, response.status_code))
         pause = min(delay.seconds, max(plan.max_wait, delay.asked))
         access.scan.retry()
         yield from _pause(plan, access, limiter, pause)
@@ -188,7 +167,7 @@ def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: in
         if target is None:
             return response
         url = target
-    raise _refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
+    raise refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
 
 
 def _token_asker(plan: RequestPlan, access: Access) -> Ask:
@@ -242,65 +221,3 @@ def _last(plan: RequestPlan, access: Access, request: PageRequest, attempts: ten
     what = redact(str(cause) or type(cause).__name__, secrets)
     message = f"{where(plan, request)}: no answer after {tried} attempts: {what}"
     raise RequestError(message, url=redact_url(request.full_url, secrets))
-
-
-def _refused(
-    plan: RequestPlan, access: Access, request: PageRequest, response: httpx.Response, how: str
-) -> RequestError:
-    """The error for an answer that is not a page of records; `how` has a place for the API's own `{reason}`."""
-    secrets, status = access.credential.secrets, response.status_code
-    message = f"{where(plan, request)} answered {status}{how.format(reason=reason_of(response, secrets))}"
-    url = redact_url(request.full_url, secrets)
-    if status == _AUTH_REFUSED:
-        return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
-    if status == _FORBIDDEN:
-        message += f"; the credential sent was {access.credential.name}"
-    if status == _PROXY_AUTH:
-        message += "; credentials of a proxy in the environment are not used"
-    if is_limited(response):
-        asked = asked_wait(response, access.clock)
-        return RateLimitError(message, status=status, url=url, retry_after=asked)
-    return RequestError(message, status=status, url=url)
-
-
-class _Wait(NamedTuple):
-    """Seconds that the API asks for, and the status by which it did."""
-
-    seconds: float
-    status: int
-
-
-def _out_of_patience(
-    plan: RequestPlan, access: Access, request: PageRequest, limiter: RateLimitState, wait: _Wait
-) -> RateLimitError:
-    what = limiter.describe() or f"{plan.method} {urlsplit(request.url).path} is to wait {in_words(wait.seconds)}"
-    patience = next((each for each in _PATIENCES if each > wait.seconds), -(-int(wait.seconds + 1) // 3600) * 3600)
-    message = f"{plan.connector}: {what}. Set max_wait := {patience}."
-    url = redact_url(request.full_url, access.credential.secrets)
-    return RateLimitError(message, status=wait.status, url=url, retry_after=wait.seconds)
-
-
-def where(plan: RequestPlan, request: PageRequest) -> str:
-    """The API and the request's path, as an error names them: no query, which may carry secrets."""
-    return f"{plan.connector}: {plan.method} {urlsplit(request.url).path}"
-
-
-def reason_of(response: httpx.Response, secrets: tuple[str, ...]) -> str:
-    """The API's own words for an error, without `secrets`, shortened, in brackets; `` where it has none."""
-    try:
-        body = json.loads(response.content)
-    except (ValueError, RecursionError):
-        return ""
-    while isinstance(body, list) and body:
-        body = body[0]
-    for key in ("message", "error", "errors", "error_description", "detail", "title"):
-        found = body.get(key) if isinstance(body, dict) else None
-        if isinstance(found, list) and found:
-            found = found[0]
-        if isinstance(found, dict):
-            found = found.get("message") or found.get("detail") or found.get("title")
-        if isinstance(found, str) and found:
-            words = redact(found, secrets)  # a piece of one would not be known
-            printable = "".join(character if character.isprintable() else " " for character in words)
-            return f" ({' '.join(printable.split())[:_LONGEST_REASON]})"
-    return ""

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
 from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.link import link_target
 from apikit_sql.engine.pagination import (
     PageRequest,
     Progress,
     began_at_start,
     count_of,
     follow,
-    link_target,
     pages_of,
     sent_number,
     total_of,

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, assert_never
@@ -15,14 +14,12 @@ from urllib.parse import quote, urlencode, urljoin
 import httpx
 
 from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.link import link_target
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 
-_TARGET = re.compile(r"<([^<>]*)>")
-_PARAMETER = re.compile(r"""\s*+;\s*+([^\s=;,]*+)\s*+(?:=\s*+(?:"((?:[^"\\]|\\.)*+)"|([^;,]*+)))?+""")
-_QUOTED_PAIR = re.compile(r"\\(.)")  # RFC 9110, section 5.6.4
 _SHOWN = 80  # characters of a caller's text that an error shows
 _LONGEST_NUMBER = 18  # digits
 
@@ -170,24 +167,6 @@ def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
     if (pages := pages_of(settings, page)) is not None:
         message = f"the API says there are {pages} pages, but they end after {records} records."
         raise PaginationError(message)
-
-
-def link_target(headers: httpx.Headers, relation: str) -> str | None:
-    """The target of this relation in the Link header (RFC 8288, section 3), None where there is none.
-
-    Targets may hold commas and semicolons, a relation type may stand among several, only the first rel counts, and a
-    link with an anchor is about something else than the page.
-    """
-    text, at = headers.get("link", ""), 0
-    while target := _TARGET.search(text, at):
-        at, found = target.end(), dict[str, str]()
-        while parameter := _PARAMETER.match(text, at):
-            at = parameter.end()
-            value = _QUOTED_PAIR.sub(r"\1", parameter[2]) if parameter[2] else (parameter[3] or "").strip().strip("'")
-            found.setdefault(parameter[1].lower(), value)
-        if relation in found.get("rel", "").lower().split() and not found.get("anchor"):
-            return target[1].strip()
-    return None
 
 
 def follow(request: PageRequest, link: str | None, shown: Callable[[str], str] = str) -> PageRequest | None:

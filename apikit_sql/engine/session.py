@@ -25,18 +25,20 @@ from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import Connector
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
-from apikit_sql.engine.exchange import Access
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.network import Network
-from apikit_sql.engine.oauth2 import Grant, Tokens
+from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import RetryBudget
+from apikit_sql.engine.samples import Samples
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.steps import Page
+from apikit_sql.engine.tokens import Tokens
 from apikit_sql.engine.trip import trip
 from apikit_sql.engine.window import Pages
 from apikit_sql.errors import ApikitError, ApikitWarning
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
     from apikit_sql.demo import DemoServer
 
 _RING = 1_000
-_SAMPLE_LIFETIME = 30.0  # seconds
-_SAMPLES_SIZE = 64 * 2**20  # bytes
 _EXIT_WAIT = 3.0  # seconds
 _UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
 _EMBEDDED = "http://127.0.0.1"  # the base URL of the demo manifest, which names no port
@@ -75,20 +75,6 @@ class ScanPages:
         with suppress(ApikitWarning) if self.record.state == "closed" else nullcontext():  # nothing may be raised then
             for text in self.record.warnings():
                 warnings.warn(text, ApikitWarning, stacklevel=2)
-
-
-@dataclass(frozen=True)
-class _Sample:
-    """The first pages of a plan, up to `most`, as a bind has fetched them."""
-
-    at: float
-    most: int
-    pages: tuple[Page, ...]
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return sum(page.size for page in self.pages)
 
 
 class Session:
@@ -131,7 +117,7 @@ class Session:
         self._transports: dict[bool, httpx.BaseTransport] = {}
         self._limits: dict[object, tuple[RateLimitState, RetryBudget]] = {}
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
-        self._samples: OrderedDict[RequestPlan, _Sample] = OrderedDict()
+        self._samples = Samples(clock)
         self._secrets: set[str] = set()
         self._running: dict[object, Event] = {}
         self._demo: DemoServer | None = None
@@ -160,7 +146,7 @@ class Session:
         scan = ScanRecord(plan, trips=len(trips), at=self._clock())
         access = self._access(plan.request, scan)
         fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock, redact=self._redacted)
-        samples = [self._take_sample(each.request) for each in trips]
+        samples = [self._samples.take(each.request) for each in trips]
         pages = Pages(
             [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)],
             self._transport_of(plan.request),
@@ -175,14 +161,13 @@ class Session:
 
     def sample(self, plan: RequestPlan, most: int, cancelled: Event) -> tuple[Page, ...]:
         """Up to `most` pages from the first of `plan` on, kept for the scan that follows."""
-        with self._lock:
-            kept = self._samples.get(plan)
-        if kept is not None and kept.most >= most and self._clock() - kept.at < _SAMPLE_LIFETIME:
-            return kept.pages[:most]
+        kept = self._samples.look(plan, most)
+        if kept is not None:
+            return kept
         begin = partial(trip, plan, self._access(plan, ScanRecord()))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
-        self._keep(plan, _Sample(self._clock(), most, found))
+        self._samples.keep(plan, most, found)
         return found
 
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
@@ -255,12 +240,6 @@ class Session:
                 self._transports[plan.verify_ssl] = Network(verify=plan.verify_ssl)
             return self._transports[plan.verify_ssl]
 
-    def _take_sample(self, plan: RequestPlan) -> tuple[Page, ...]:
-        """The pages that a bind of `plan` has fetched, once: a later scan reads the API afresh."""
-        with self._lock:
-            kept = self._samples.pop(plan, None)
-        return kept.pages if kept is not None and self._clock() - kept.at < _SAMPLE_LIFETIME else ()
-
     def _access(self, plan: RequestPlan, scan: ScanRecord) -> Access:
         key = (plan.connector, origin_of(plan.base_url), plan.auth)
         sends = self._tape is None or self._tape.sends
@@ -288,13 +267,6 @@ class Session:
         if self._on_request is not None:
             with _watching():
                 self._on_request(record)
-
-    def _keep(self, plan: RequestPlan, sample: _Sample) -> None:
-        with self._lock:
-            self._samples[plan] = sample
-            self._samples.move_to_end(plan)
-            while len(self._samples) > 1 and sum(kept.size for kept in self._samples.values()) > _SAMPLES_SIZE:
-                self._samples.popitem(last=False)
 
 
 @contextmanager

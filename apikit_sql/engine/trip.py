@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_known_end
-from apikit_sql.engine.exchange import Access, fetch_page, where
+from apikit_sql.engine.exchange import fetch_page
 from apikit_sql.engine.expected import expected_requests
 from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
+from apikit_sql.engine.refusal import where
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page, Steps
 from apikit_sql.errors import DecodeError, PaginationError

@@ -17,13 +17,13 @@ import httpx
 
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.registry import ConnectorRegistry
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.drivers import adrive, drive
-from apikit_sql.engine.exchange import Access
-from apikit_sql.engine.oauth2 import Tokens
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
+from apikit_sql.engine.tokens import Tokens
 from apikit_sql.engine.trip import trip
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.faults import MAX_WAIT, Fault, Schedule

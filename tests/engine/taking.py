@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import httpx
 
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RetryConfig
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.drivers import adrive, drive
-from apikit_sql.engine.exchange import Access
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord

@@ -16,8 +16,9 @@ import pytest
 
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
 from apikit_sql.engine.auth import authenticator
-from apikit_sql.engine.oauth2 import Grant, Tokens, read_token
+from apikit_sql.engine.oauth2 import Grant, read_token
 from apikit_sql.engine.session import Session
+from apikit_sql.engine.tokens import Tokens
 from apikit_sql.errors import ApikitError, AuthError, OriginError
 from apikit_sql.redaction import MASK
 from tests.engine.taking import BOTH, Take, ids, plan_of, read, take_sync

@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from apikit_sql.connector.manifest import PaginationConfig, RateLimitConfig, RetryConfig
-from apikit_sql.engine.exchange import Access, exchange
+from apikit_sql.engine.access import Access
+from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.scan_log import ScanRecord

@@ -12,15 +12,17 @@ import httpx
 import pytest
 
 from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.drivers import adrive, drive
-from apikit_sql.engine.exchange import Access, exchange
-from apikit_sql.engine.oauth2 import Grant, Tokens
+from apikit_sql.engine.exchange import exchange
+from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Send, Sleep, Steps
+from apikit_sql.engine.tokens import Tokens
 from apikit_sql.errors import ApikitError, AuthError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import ScanPlan
 from tests.engine.taking import Clock, ids, numbered, plan_of, read

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from apikit_sql.connector.manifest import PaginationConfig
-from apikit_sql.engine.pagination import PageRequest, Progress, link_target, next_request
+from apikit_sql.engine.link import link_target
+from apikit_sql.engine.pagination import PageRequest, Progress, next_request
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError, ApikitWarning, OriginError, PaginationError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan

@@ -21,6 +21,7 @@ import apikit_sql
 from apikit_sql.column_types import Column, Scalar
 from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.registry import ConnectorRegistry
+from apikit_sql.engine import samples
 from apikit_sql.engine import session as session_room
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import (
@@ -230,7 +231,7 @@ def test_a_sample_that_fails_is_not_kept(session: Session, api: FakeApi) -> None
 def test_the_oldest_samples_go_when_they_grow_too_large(
     session: Session, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_room, "_SAMPLES_SIZE", 30)
+    monkeypatch.setattr(samples, "_MOST", 30)
     api.routes["/big"] = httpx.Response(200, content=b"[" + b" " * 20 + b"]")
     plans = [plan_of("/big", params=[("n", str(number))]) for number in range(3)]
     for plan in plans:
@@ -242,7 +243,7 @@ def test_the_oldest_samples_go_when_they_grow_too_large(
 def test_a_sample_larger_than_all_room_still_serves_its_scan(
     session: Session, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_room, "_SAMPLES_SIZE", 1)
+    monkeypatch.setattr(samples, "_MOST", 1)
     plan = plan_of()
     session.sample(plan, 1, Event())
 

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from apikit_sql.connector.manifest import PaginationConfig
-from apikit_sql.engine.exchange import Access
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import Dialogue, Wanted, trip

@@ -12,11 +12,12 @@ from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
 from apikit_sql.connector.manifest import AuthConfig
+from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
-from apikit_sql.engine.exchange import Access
-from apikit_sql.engine.oauth2 import Grant, Tokens
+from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord
+from apikit_sql.engine.tokens import Tokens
 from apikit_sql.engine.trip import trip
 from tests.engine.taking import Clock, Take, ids, plan_of
 from tests.fakes.api import Answer, FakeApi, Table

@@ -5,7 +5,8 @@ import time
 import httpx
 import pytest
 
-from apikit_sql.engine.pagination import PageRequest, follow, link_target
+from apikit_sql.engine.link import link_target
+from apikit_sql.engine.pagination import PageRequest, follow
 from tests.vectors import link as public
 from tests.vectors.link import Resolved, Vector
 
