@@ -20,6 +20,7 @@ from apikit_sql.engine.oauth2 import Grant, basic_pair, secrets_of
 from apikit_sql.engine.steps import Steps
 from apikit_sql.engine.tokens import Ask, Tokens
 from apikit_sql.errors import ConfigError
+from apikit_sql.redaction import redact
 from apikit_sql.secrets import is_reference, resolve
 
 _REFUSED = 401
@@ -42,6 +43,10 @@ class Credential:
     def secrets(self) -> tuple[str, ...]:
         """The values that no text may show, those of today's tokens among them."""
         return self.values if self.tokens is None else self.values + self.tokens.secrets
+
+    def hide(self, text: str) -> str:
+        """`text` without the credential."""
+        return redact(text, self.secrets)
 
     @property
     def mark(self) -> str:

@@ -16,7 +16,6 @@ import tenacity
 
 from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.access import Access
-from apikit_sql.engine.auth import Credential
 from apikit_sql.engine.body import ACCEPTED
 from apikit_sql.engine.network import HOME
 from apikit_sql.engine.pagination import PageRequest
@@ -30,7 +29,7 @@ from apikit_sql.engine.tokens import Ask
 from apikit_sql.errors import ApikitError, DecodeError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.records import read_envelope
-from apikit_sql.redaction import redact, redact_url
+from apikit_sql.redaction import redact_url
 
 _DEFAULT_HEADERS = {
     b"accept": b"application/json",
@@ -63,13 +62,9 @@ def fetch_page(
     except DecodeError as error:
         kind = response.headers.get("content-type", "no content type")
         message = f"{where(plan, request)} answered {response.status_code} ({kind}), page {number}: {error}"
-        raise DecodeError(redact(message, access.credential.secrets)) from None
-    url, hide = redact_url(request.full_url, access.credential.secrets), partial(_hide, access.credential)
-    return Page(number, url, response.status_code, response.headers, envelope, len(response.content), hide)
-
-
-def _hide(credential: Credential, text: str) -> str:
-    return redact(text, credential.secrets)
+        raise DecodeError(access.credential.hide(message)) from None
+    url, size = redact_url(request.full_url, access.credential.secrets), len(response.content)
+    return Page(number, url, response.status_code, response.headers, envelope, size, access.credential.hide)
 
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
@@ -204,7 +199,7 @@ def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
     except ApikitError as error:
         access.record(replace(record, elapsed=access.clock() - started))
         message = f"{plan.connector}: {request.method} {request.url.path}: {error}"
-        raise type(error)(redact(message, access.credential.secrets)) from None
+        raise type(error)(access.credential.hide(message)) from None
     elapsed = access.clock() - started
     access.record(replace(record, status=response.status_code, elapsed=elapsed, size=len(response.content)))
     return response
@@ -217,7 +212,7 @@ def _last(plan: RequestPlan, access: Access, request: PageRequest, attempts: ten
     if not outcome.failed:
         response: httpx.Response = outcome.result()
         return response
-    cause, secrets, tried = outcome.exception(), access.credential.secrets, attempts.attempt_number
-    what = redact(str(cause) or type(cause).__name__, secrets)
+    cause, tried = outcome.exception(), attempts.attempt_number
+    what = access.credential.hide(str(cause) or type(cause).__name__)
     message = f"{where(plan, request)}: no answer after {tried} attempts: {what}"
-    raise RequestError(message, url=redact_url(request.full_url, secrets))
+    raise RequestError(message, url=redact_url(request.full_url, access.credential.secrets))

@@ -22,7 +22,6 @@ from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page, Steps
 from apikit_sql.errors import DecodeError, PaginationError
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import redact
 
 
 @dataclass(frozen=True)
@@ -128,8 +127,8 @@ def _naming(plan: RequestPlan, access: Access, request: PageRequest, number: int
     try:
         yield
     except PaginationError as error:
-        message = f"{where(plan, request)}: {redact(str(error), access.credential.secrets)}"
+        message = f"{where(plan, request)}: {access.credential.hide(str(error))}"
         raise PaginationError(message) from None
     except DecodeError as error:
         message = f"{where(plan, request)}, page {number}: {error}"
-        raise DecodeError(message) from None
+        raise DecodeError(access.credential.hide(message)) from None
