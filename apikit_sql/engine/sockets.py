@@ -93,10 +93,6 @@ class Backend(httpcore.NetworkBackend):
                 continue
         return dial(addresses[-1], port, float("inf"))
 
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(seconds)
-
 
 class _Stream(httpcore.NetworkStream):
     """A socket that never blocks: its thread waits until it is ready, and looks at the bounds meanwhile."""
@@ -123,8 +119,9 @@ class _Stream(httpcore.NetworkStream):
     ) -> httpcore.NetworkStream:
         """The same connection, encrypted."""
         try:
+            (server_hostname or "").encode("idna")  # wrap_socket would lose the socket
             sock = ssl_context.wrap_socket(self._sock, server_hostname=server_hostname, do_handshake_on_connect=False)
-        except (OSError, ValueError) as error:  # no name that a certificate could have
+        except (OSError, ValueError) as error:
             self.close()
             raise httpcore.ConnectError(str(error)) from None
         try:
@@ -136,13 +133,9 @@ class _Stream(httpcore.NetworkStream):
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever httpcore asks for
         """Whether something has come, and what encrypts it."""
-        match info:
-            case "is_readable":
-                return _is_ready(self._sock, 0, for_reading=True)
-            case "ssl_object":
-                return self._sock if isinstance(self._sock, ssl.SSLSocket) else None
-            case _:
-                return None
+        if info == "is_readable":
+            return _is_ready(self._sock, 0, for_reading=True)
+        return self._sock if info == "ssl_object" and isinstance(self._sock, ssl.SSLSocket) else None
 
     def close(self) -> None:
         """Close the socket."""
@@ -231,10 +224,6 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
                 continue
         return await adial(addresses[-1], port)
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
-
 
 async def adial(address: str, port: int) -> httpcore.AsyncNetworkStream:
     """A connection to the IP `address`. Raises httpcore.ConnectError."""
@@ -284,13 +273,9 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever httpcore asks for
         """Whether the other side has closed, and what encrypts the connection."""
-        match info:
-            case "is_readable":
-                return self._reader.at_eof() or self._writer.is_closing()
-            case "ssl_object":
-                return self._writer.get_extra_info("ssl_object")
-            case _:
-                return None
+        if info == "is_readable":
+            return self._reader.at_eof() or self._writer.is_closing()
+        return self._writer.get_extra_info(info)
 
     async def aclose(self) -> None:
         """Close the connection, without a farewell that nobody may answer."""

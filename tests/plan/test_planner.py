@@ -397,3 +397,28 @@ def test_a_credential_in_a_base_url_is_not_shown(base_url: str) -> None:
 def test_what_is_no_base_url_is_refused(base_url: str) -> None:
     with pytest.raises(CallError, match="base URL"):
         ad_hoc_connector(base_url, {})
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"columns": {"id": "BIGINT"}, "types": {"id": "DOUBLE"}}, "columns is the whole schema"),
+        ({"columns": {"id": "BIGINT", "ID": "DOUBLE"}}, "differ by case only"),
+        ({"columns": {"id": "BIGINT"}, "nested": "json"}, "nested shapes inferred columns"),
+        ({"columns": {"id": "BIGINT"}, "on_drift": "text"}, "makes inferred columns VARCHAR"),
+        (
+            {"path": "/repos/{owner}", "columns": {"owner": "JSON"}},
+            "owner is a key column; it must be of a plain type, not JSON",
+        ),
+        ({"path": "/repos/{owner}", "pagination": {"strategy": "cursor", "params_in": "body", "cursor_param": "a",
+          "next_cursor_path": "b"}, "columns": {"id": "BIGINT"}}, "needs method := 'POST'"),
+    ],
+)  # fmt: skip
+def test_options_that_do_not_fit_together_are_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(CallError, match=said):
+        plan(**{"path": "/x", **options})
+
+
+def test_a_reference_to_a_credential_is_refused_wherever_it_stands() -> None:
+    with pytest.raises(CallError, match="refers to a credential, which SQL must not"):
+        plan(data_path="env:TOKEN")

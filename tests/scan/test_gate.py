@@ -208,7 +208,7 @@ def bodies(chance: Chance) -> tuple[list[Body], str | None, dict[str, str]]:
         if path:
             body = b'{"data": {"items": ' + body + b"}}"
         elif not records:
-            body = chance.choice([b"[]", b"", b"null", b"{}"])
+            body = chance.choice([b"[]", b"[ ]", b"null", b"{}"])
         if number and chance.happens(odds.poison):
             found.append(Body(None, chance.choice(NO_JSON)))
         else:
