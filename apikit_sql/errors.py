@@ -21,7 +21,12 @@ The first line of each message stands alone: DuckDB turns errors into text, and 
 
 
 class ApikitError(Exception):
-    """Base class: one `except` catches everything this package raises on purpose."""
+    """Base class: one `except` catches everything this package raises on purpose.
+
+    What `is_everywhere` would befall every other request to the API as well.
+    """
+
+    is_everywhere = False
 
 
 class CallError(ApikitError):
@@ -52,6 +57,8 @@ class RequestError(ApikitError):
 class AuthError(RequestError):
     """The API refused the credential (401), or its token endpoint did; then `code` is that of RFC 6749, section 5.2."""
 
+    is_everywhere = True
+
     def __init__(self, message: str, *, status: int | None = None, url: str = "", code: str = "") -> None:
         """An error for a credential that was refused."""
         super().__init__(message, status=status, url=url)
@@ -60,6 +67,8 @@ class AuthError(RequestError):
 
 class RateLimitError(RequestError):
     """The API's limit is used up for longer than the caller will wait; `retry_after` is in seconds, None if untold."""
+
+    is_everywhere = True
 
     def __init__(
         self, message: str, *, status: int | None = None, url: str = "", retry_after: float | None = None
@@ -79,6 +88,8 @@ class PaginationError(ApikitError):
 
 class RequestsSpentError(PaginationError):
     """The scan has sent `max_requests` and is not at its end; the rows so far are not the whole table."""
+
+    is_everywhere = True
 
 
 class DecodeError(ApikitError):

@@ -5,7 +5,7 @@ import functools
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 #: What stands where a secret stood.
@@ -57,24 +57,29 @@ def is_secret_header(name: str) -> bool:
     return lowered in SECRET_HEADERS or lowered.endswith(("-token", "-api-key", "-secret", "-signature"))
 
 
-def redact_url(url: str, secrets: Iterable[str] = ()) -> str:
-    """`url` without its credentials: user info, the values of secret parameters, and `secrets` wherever they stand."""
+def redact_url(url: str, secrets: Iterable[str] = (), *, also_masked: bool = True) -> str:
+    """`url` without its credentials: user info, the values of secret parameters, and `secrets` wherever they stand.
+
+    Without `also_masked`, what `APIKIT_REDACT` names stays.
+    """
     try:
         parts = urlsplit(url)
     except ValueError:
         return redact(url, secrets)
     parts = parts._replace(
-        netloc=parts.netloc.rpartition("@")[2], query=_masked(parts.query), fragment=_masked(parts.fragment)
+        netloc=parts.netloc.rpartition("@")[2],
+        query=_masked(parts.query, is_masked_param if also_masked else is_secret_param),
+        fragment=_masked(parts.fragment, is_masked_param if also_masked else is_secret_param),
     )
     return redact(urlunsplit(parts), secrets)
 
 
-def _masked(query: str) -> str:
-    """`query` with the values of secret parameters masked, else as it was written."""
+def _masked(query: str, is_masked: Callable[[str], bool]) -> str:
+    """`query` with the values of such parameters masked, else as it was written."""
     pairs = parse_qsl(query, keep_blank_values=True)
-    if not any(is_masked_param(name) for name, _ in pairs):
+    if not any(is_masked(name) for name, _ in pairs):
         return query
-    masked = [(name, MASK if is_masked_param(name) else value) for name, value in pairs]
+    masked = [(name, MASK if is_masked(name) else value) for name, value in pairs]
     return urlencode(masked, quote_via=quote, safe="*")
 
 
@@ -88,7 +93,8 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 @functools.lru_cache(maxsize=256)
 def _written(secret: str) -> re.Pattern[str]:
     """Every way in which a text may write `secret`."""
-    return re.compile("|".join(["".join(_character(character) for character in secret), *_in_base64(secret)]))
+    ways = ["".join(_character(character) for character in secret), *_in_base64(secret)]
+    return re.compile("|".join(ways), re.IGNORECASE)  # a host's name is written small
 
 
 def _character(character: str) -> str:
@@ -97,7 +103,7 @@ def _character(character: str) -> str:
     units = character.encode("utf-16-be", errors="replace")
     escaped = "".join(rf"\\u{units[at : at + 2].hex()}" for at in range(0, len(units), 2))
     short = {" ": "+", "/": r"\/"}.get(character, json.dumps(character)[1:-1])
-    ways = [re.escape(character), f"(?i:{encoded}|{escaped})"]
+    ways = [re.escape(character), encoded, escaped]
     ways += [re.escape(short)] if short != character and "u" not in short else []  # two ways alike take for ever
     return f"(?:{'|'.join(ways)})"
 

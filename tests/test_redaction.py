@@ -276,7 +276,6 @@ def test_innocent_text_is_left_alone(text: str, secret: str) -> None:
         base64.b64encode(b"some other text that is not the one").decode(),
         "s3cr3t-t0k3",
         "3cr3t-t0k3n",
-        "S3CR3T-T0K3N",
         "s3cr3t t0k3n",
     ],
 )

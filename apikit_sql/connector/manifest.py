@@ -7,11 +7,13 @@ set of runtime objects.
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from apikit_sql.column_types import JSON, Scalar, TimeFormat, parse_type
 from apikit_sql.connector.template import fields_of
+from apikit_sql.origin import origin_of
 
 Operator = Literal["=", ">", ">=", "<", "<="]
 #: How a pushed value is written: as it is, or a time as RFC 3339 (seconds, milliseconds), as a date, or since 1970.
@@ -31,6 +33,15 @@ def _as_column(value: object) -> object:
 #: The AuthConfig fields that hold secrets: a manifest file may only refer to them.
 SECRET_FIELDS = frozenset({"token", "api_key", "username", "password", "client_id", "client_secret", "refresh_token"})
 
+
+def _checked_origin(text: str) -> str:
+    if urlsplit(text).scheme not in {"http", "https"} or not origin_of(text).host or urlsplit(text).path.strip("/"):
+        message = f"{text!r} is not an origin; write 'https://host' or 'https://host:port'"
+        raise ValueError(message)
+    return text
+
+
+OriginText = Annotated[str, AfterValidator(_checked_origin)]
 TypeText = Annotated[str, AfterValidator(_checked_type)]
 Seconds = Annotated[float, Field(ge=0)]
 
@@ -262,7 +273,7 @@ class Connector(_Model):
     rate_limit: RateLimitConfig = RateLimitConfig()
     retry: RetryConfig = RetryConfig()
     headers: dict[str, str] = Field(default_factory=dict)
-    allowed_origins: tuple[str, ...] = ()
+    allowed_origins: tuple[OriginText, ...] = ()
     read_posts: tuple[str, ...] = ()
     idempotency_header: str | None = None
     verify_ssl: bool = True
@@ -271,3 +282,11 @@ class Connector(_Model):
     concurrency: Annotated[int, Field(ge=1)] = 8
     data_path: str | None = None
     streams: dict[str, Stream] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _stays_in_tls(self) -> Self:
+        for origin in self.allowed_origins if self.base_url.startswith("https://") else ():
+            if origin.startswith("http://"):
+                message = f"allowed_origins has {origin!r}, but the base URL is https: say the https one"
+                raise ValueError(message)
+        return self

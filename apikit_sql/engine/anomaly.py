@@ -15,7 +15,10 @@ _WINDOW = 60.0  # seconds
 
 @dataclass(frozen=True)
 class RequestEvent:
-    """One request: when, of which connector, with which credential (a fingerprint), and how many a minute are many."""
+    """One request: when, of which connector, with which credential, and how many a minute are many.
+
+    `credential` is a fingerprint, `` for none.
+    """
 
     at: float  # epoch seconds
     connector: str
@@ -60,7 +63,8 @@ class AnomalyDetector:
         insort(seen.times, event.at)  # a slow request is told late, and counts when it began
         since = seen.times[-1] - _WINDOW
         del seen.times[: bisect_right(seen.times, since)]
-        seen.credentials[event.credential] = max(event.at, seen.credentials.get(event.credential, 0))
+        if event.credential:
+            seen.credentials[event.credential] = max(event.at, seen.credentials.get(event.credential, 0))
         for name in [name for name, at in seen.credentials.items() if at <= since]:
             del seen.credentials[name]
         found = []

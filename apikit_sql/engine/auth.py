@@ -50,8 +50,10 @@ class Credential:
 
     @property
     def mark(self) -> str:
-        """What tells this credential from others, and nothing of what it is."""
+        """What tells this credential from others, and nothing of what it is; `` for none."""
         identity = self.values if self.tokens is None else self.tokens.identity
+        if not identity:
+            return ""
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
     def answer(self, request: httpx.Request, send: Ask, ask: Ask) -> Steps[httpx.Response]:
@@ -85,7 +87,8 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
         return ANONYMOUS
     if missing:
         what = missing[0] or "a secret"
-        message = f"{connector}: {what} is not set. Set it, or leave this credential out to ask the API anonymously."
+        else_ = "." if auth.type == "oauth2" else ", or leave this credential out to ask the API anonymously."
+        message = f"{connector}: {what} is not set. Set it{else_}"
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}
     _check(connector, values)
@@ -94,8 +97,10 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
         grant = _grant(connector, auth, values, names)
         return Credential(ANONYMOUS.sign, name, tuple(secrets_of(grant)), tokens_of(grant), auth.prefix)
     secrets = tuple(values.values())
-    if auth.type == "basic":  # an API may echo what it was sent
-        secrets += (basic_pair(values["username"], values.get("password", "")),)
+    if auth.type == "basic":
+        name_is_secret = "password" not in values  # else it is a name, which stands in paths and records
+        secrets = tuple(value for field, value in values.items() if field != "username" or name_is_secret)
+        secrets += (basic_pair(values["username"], values.get("password", "")),)  # an API may echo what it was sent
     return Credential(_signer(auth, values), name, secrets)
 
 

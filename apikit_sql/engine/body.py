@@ -18,6 +18,7 @@ from apikit_sql.errors import DecodeError
 LARGEST_BODY = 256 * 2**20
 _PIECE = 2**20  # bytes that are decompressed at once
 _MOST_CODINGS = 5  # one upon the other; nobody means more
+_ZLIB_HEADER = 2  # bytes, which tell whether it is one
 _SLOWEST = 100  # bytes a second that a body must come at, once it has taken `_PATIENCE`
 _PATIENCE = 30.0  # seconds
 _GZIP, _ZLIB, _RAW = 31, 15, -15  # zlib's names for what surrounds deflated data
@@ -74,14 +75,10 @@ class BodyReader:
     def take(self, chunk: bytes) -> None:
         """Keep `chunk`. Raises DecodeError past the size, ReadTimeout past the time or below the speed."""
         self._came += len(chunk)
-        for piece in _through(self._codings, chunk):
-            if self._whole.tell() + len(piece) > LARGEST_BODY:
-                message = f"the body is larger than {LARGEST_BODY // 2**20} MB; ask for smaller pages"
-                raise DecodeError(message)
+        for piece in self._through(self._codings, chunk):
+            _check_size(self._whole.tell() + len(piece))
             self._whole.write(piece)
-        now = self._clock()
-        if now - self._asked_at > self._timeout:
-            self._fail(f"the answer took longer than {self._timeout:g} s")
+        now = self._check_time()
         self._began_at = now if self._began_at is None else self._began_at
         if now - self._began_at > _PATIENCE and self._came < (now - self._began_at) * _SLOWEST:
             self._fail(f"the answer comes slower than {_SLOWEST} bytes a second")
@@ -94,17 +91,30 @@ class BodyReader:
                 raise httpx.ReadError(message, request=self._request)
         return self._whole.getvalue()
 
+    def _through(self, codings: tuple[_Decompressed, ...], data: bytes) -> Iterator[bytes]:
+        """What `data` is once every coding is taken off, piece by piece."""
+        if not codings:
+            yield data
+            return
+        for piece in codings[0].pieces(data):
+            self._check_time()  # a few bytes may unpack to very many in between
+            yield from self._through(codings[1:], piece)
+
+    def _check_time(self) -> float:
+        """The time by the clock. Raises ReadTimeout past the deadline."""
+        now = self._clock()
+        if now - self._asked_at > self._timeout:
+            self._fail(f"the answer took longer than {self._timeout:g} s")
+        return now
+
     def _fail(self, message: str) -> None:
         raise httpx.ReadTimeout(message, request=self._request)
 
 
-def _through(codings: tuple[_Decompressed, ...], data: bytes) -> Iterator[bytes]:
-    """What `data` is once every coding is taken off, piece by piece."""
-    if not codings:
-        yield data
-        return
-    for piece in codings[0].pieces(data):
-        yield from _through(codings[1:], piece)
+def _check_size(size: int) -> None:
+    if size > LARGEST_BODY:
+        message = f"the body is larger than {LARGEST_BODY // 2**20} MB; ask for smaller pages"
+        raise DecodeError(message)
 
 
 class _Decompressed:
@@ -116,6 +126,7 @@ class _Decompressed:
         self._coding = self._new()
         self._members = _MEMBERS.get(name, ())
         self._has_begun = False
+        self._size = 0  # bytes that it has unpacked to
         self._after = b""  # what has come behind a member, until it is clear whether another begins
 
     @property
@@ -141,6 +152,8 @@ class _Decompressed:
                 raise DecodeError(message) from None
             data = self._coding.rest
             if piece:
+                self._size += len(piece)
+                _check_size(self._size)
                 yield piece
             elif not data:
                 return
@@ -171,7 +184,8 @@ class _Deflated:
             self._inner = zlib.decompressobj(_RAW)
             piece = self._inner.decompress(self._head + data, most)
         if self._head is not None:
-            self._head = None if piece else self._head + data
+            head = self._head + data
+            self._head = None if piece or len(head) >= _ZLIB_HEADER else head
         self.is_finished = self._inner.eof
         self.rest = self._inner.unused_data if self.is_finished else self._inner.unconsumed_tail
         return piece

@@ -4,42 +4,51 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Coroutine
 from contextlib import aclosing, closing
 from dataclasses import dataclass
-from threading import Event
-from typing import Generic, assert_never
+from threading import TIMEOUT_MAX, Event
+from typing import Any, Generic, assert_never
 
 import httpx
 
 from apikit_sql.engine.body import BodyReader
 from apikit_sql.engine.sockets import Bounds, within
-from apikit_sql.engine.steps import Send, Sleep, Steps, T
-from apikit_sql.errors import ApikitError, ConfigError, DecodeError, OriginError, ScanInterrupted
+from apikit_sql.engine.steps import Call, Send, Sleep, Steps, T
+from apikit_sql.errors import ConfigError, DecodeError, OriginError, ScanInterrupted
 
 _ENCODING_HEADERS = (b"content-encoding", b"content-length", b"transfer-encoding")
 
-Reply = httpx.Response | httpx.TransportError | ApikitError | None
-#: What steps are told of; anything else, a cancel among them, ends them.
+#: What steps are told of a Send; anything else, a cancel among them, ends them.
 _REPLIES = (httpx.TransportError, DecodeError, OriginError, ConfigError)
+
+
+@dataclass(frozen=True)
+class _Failed:
+    """What a step is answered with where it failed."""
+
+    error: Exception
 
 
 def drive(steps: Steps[T], transport: httpx.BaseTransport, cancelled: Event) -> T:
     """What `steps` bring, taken on this thread. Raises ScanInterrupted once `cancelled` is set."""
-    reply: Reply = None
+    reply: object = None
     try:
         while True:
-            if cancelled.is_set():
+            step = _advance(steps, reply)
+            if cancelled.is_set() and not _must_finish(step):
                 message = "the scan was interrupted"
                 raise ScanInterrupted(message)
-            step = _advance(steps, reply)
             match step:
                 case _Finished(value):
                     return value
                 case Sleep(seconds):
-                    cancelled.wait(seconds)
+                    cancelled.wait(min(seconds, TIMEOUT_MAX))
                     reply = None
                 case Send():
-                    reply = _send(step, transport, cancelled)
+                    reply = _send(step, transport, Event() if step.must_finish else cancelled)
+                case Call():
+                    reply = _call(step)
                 case _:
                     assert_never(step)
     finally:
@@ -48,25 +57,53 @@ def drive(steps: Steps[T], transport: httpx.BaseTransport, cancelled: Event) -> 
 
 async def adrive(steps: Steps[T], transport: httpx.AsyncBaseTransport) -> T:
     """What `steps` bring, taken on this event loop; cancelling the task stops them."""
-    reply: Reply = None
+    reply: object = None
+    is_cancelled = False
     try:
         while True:
             step = _advance(steps, reply)
+            if is_cancelled and not _must_finish(step):
+                raise asyncio.CancelledError
             match step:
                 case _Finished(value):
                     return value
                 case Sleep(seconds):
                     await asyncio.sleep(seconds)
                     reply = None
-                case Send():
+                case Send(must_finish=False):
                     reply = await _asend(step, transport)
+                case Send():
+                    reply, is_cancelled = await _to_the_end(_asend(step, transport))
+                case Call():
+                    reply, is_cancelled = await _to_the_end(asyncio.to_thread(_call, step))
                 case _:
                     assert_never(step)
     finally:
         steps.close()
 
 
-def _send(step: Send, transport: httpx.BaseTransport, cancelled: Event) -> Reply:
+def _must_finish(step: Send | Sleep | Call | _Finished[T]) -> bool:
+    return isinstance(step, Send | Call) and step.must_finish
+
+
+async def _to_the_end(doing: Coroutine[Any, Any, object]) -> tuple[object, bool]:
+    """What `doing` brings, and whether its task was cancelled meanwhile."""
+    task = asyncio.ensure_future(doing)
+    try:
+        return await asyncio.shield(task), False
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        return task.result(), True
+
+
+def _call(step: Call) -> object:
+    try:
+        return step.function()
+    except Exception as error:  # noqa: BLE001 - the steps decide
+        return _Failed(error)
+
+
+def _send(step: Send, transport: httpx.BaseTransport, cancelled: Event) -> httpx.Response | _Failed:
     body = _body_of(step)
     try:
         with within(Bounds(time.monotonic() + step.timeout, step.timeout, cancelled)):
@@ -78,10 +115,10 @@ def _send(step: Send, transport: httpx.BaseTransport, cancelled: Event) -> Reply
                     body.take(chunk)
         return _whole(step, response, body)
     except _REPLIES as error:
-        return error.with_traceback(None)  # whose frames hold the body
+        return _Failed(error.with_traceback(None))  # whose frames hold the body
 
 
-async def _asend(step: Send, transport: httpx.AsyncBaseTransport) -> Reply:
+async def _asend(step: Send, transport: httpx.AsyncBaseTransport) -> httpx.Response | _Failed:
     body = _body_of(step)
     try:
         async with asyncio.timeout(step.timeout):
@@ -94,9 +131,9 @@ async def _asend(step: Send, transport: httpx.AsyncBaseTransport) -> Reply:
         return _whole(step, response, body)
     except TimeoutError:
         message = f"the answer took longer than {step.timeout:g} s"
-        return httpx.ReadTimeout(message, request=step.request)
+        return _Failed(httpx.ReadTimeout(message, request=step.request))
     except _REPLIES as error:
-        return error.with_traceback(None)  # whose frames hold the body
+        return _Failed(error.with_traceback(None))  # whose frames hold the body
 
 
 def _body_of(step: Send) -> BodyReader:
@@ -117,9 +154,9 @@ class _Finished(Generic[T]):
     value: T
 
 
-def _advance(steps: Steps[T], reply: Reply) -> Send | Sleep | _Finished[T]:
+def _advance(steps: Steps[T], reply: object) -> Send | Sleep | Call | _Finished[T]:
     """Hand the reply back; the next step, or what the steps bring."""
     try:
-        return steps.throw(reply) if isinstance(reply, Exception) else steps.send(reply)
+        return steps.throw(reply.error) if isinstance(reply, _Failed) else steps.send(reply)
     except StopIteration as finished:
         return _Finished(finished.value)

@@ -18,6 +18,7 @@ from apikit_sql.connector.manifest import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.body import ACCEPTED
 from apikit_sql.engine.network import HOME
+from apikit_sql.engine.oauth2 import MUST_FINISH
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
@@ -38,6 +39,7 @@ _DEFAULT_HEADERS = {
 }
 _BOM = b"\xef\xbb\xbf"
 _NO_CONTENT = frozenset({204, 205})
+_LOOK_AGAIN = 0.05  # seconds until the next look whether one more request may be under way
 _LEAST_PATIENCE = 0.1  # seconds of max_wait that a wait counts for, so that others do not keep one trying for ever
 _LONG_WAIT = 2.0  # seconds; a longer one is told
 
@@ -90,11 +92,10 @@ def _persist(
     attempts, answered, waited = new_attempts(), limiter.answered, 0.0
     access.budget.earn()
     while True:
-        wait = limiter.reserve(plan.max_wait)
-        if wait > plan.max_wait:
-            raise out_of_patience(plan, access, request, limiter, Wait(wait, TOO_MANY))
+        while not limiter.enter():
+            yield Sleep(_LOOK_AGAIN)
         try:
-            yield from _pause(plan, access, limiter, wait)
+            wait = yield from _turn(plan, access, request, limiter)
             sent_at = access.clock()
             response = yield from once(attempts.attempt_number)
         except httpx.TransportError:
@@ -118,6 +119,17 @@ def _persist(
         yield from _pause(plan, access, limiter, pause)
         waited += max(wait + pause, _LEAST_PATIENCE)
         attempts.prepare_for_next_attempt()
+
+
+def _turn(plan: RequestPlan, access: Access, request: PageRequest, limiter: RateLimitState) -> Steps[float]:
+    """Seconds waited until a request may go. Raises RateLimitError where that is too long."""
+    wait, waited = limiter.reserve(plan.max_wait), 0.0
+    while wait > 0:  # meanwhile another may have been told to come later
+        if wait > plan.max_wait:
+            raise out_of_patience(plan, access, request, limiter, Wait(wait, TOO_MANY))
+        yield from _pause(plan, access, limiter, wait)
+        waited, wait = waited + wait, limiter.closed_for()
+    return waited
 
 
 def _pause(plan: RequestPlan, access: Access, limiter: RateLimitState, seconds: float) -> Steps[None]:
@@ -148,7 +160,7 @@ def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: in
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
         headers[b"content-type"] = b"application/json"
-    send, ask = partial(_sent, plan, access, attempt=attempt), _token_asker(plan, access)
+    send, ask = partial(_spent, plan, access, attempt=attempt), _token_asker(plan, access)
     extensions = {HOME: httpx.URL(plan.base_url).host}
     for _ in range(MOST_REDIRECTS + 1):
         asked = httpx.Request(
@@ -167,7 +179,8 @@ def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: in
 
 def _token_asker(plan: RequestPlan, access: Access) -> Ask:
     """What asks for an access token: as patient as for a page, by a limit of its own."""
-    asking, limiter = replace(plan, method="POST"), RateLimitState(clock=access.clock)
+    asking, tokens = replace(plan, method="POST"), access.credential.tokens
+    limiter = access.limiter if tokens is None else tokens.limiter
 
     def ask(request: httpx.Request) -> Steps[httpx.Response]:
         once = partial(_sent, asking, access, request)
@@ -177,9 +190,14 @@ def _token_asker(plan: RequestPlan, access: Access) -> Ask:
     return ask
 
 
+def _spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
+    """The answer to one request of the scan itself, which has only so many."""
+    access.scan.spend()
+    return (yield from _sent(plan, access, request, attempt))
+
+
 def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
     """The answer to one request, recorded."""
-    access.scan.spend()
     started = access.clock()
     record = RequestRecord(
         at=started,
@@ -192,7 +210,7 @@ def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
         attempt=attempt,
     )
     try:
-        response = yield from access.sender(Send(request, plan.timeout))
+        response = yield from access.sender(Send(request, plan.timeout, request.extensions.get(MUST_FINISH, False)))
     except httpx.TransportError:
         access.record(replace(record, elapsed=access.clock() - started))
         raise

@@ -9,12 +9,9 @@ from typing import assert_never
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.errors import (
     ApikitError,
-    AuthError,
     DecodeError,
     PaginationError,
-    RateLimitError,
     RequestError,
-    RequestsSpentError,
 )
 from apikit_sql.plan.request_plan import OnError, Trip
 
@@ -76,13 +73,14 @@ class FanOut:
 
 def may_skip(on_error: OnError, error: ApikitError) -> bool:
     """Whether the other trips go on after `error`."""
+    if error.is_everywhere:
+        return False
     match on_error:
         case "error":
             return False
         case "skip_missing":
             return isinstance(error, RequestError) and error.status in _MISSING
         case "skip":
-            is_everywhere = isinstance(error, AuthError | RateLimitError | RequestsSpentError)
-            return isinstance(error, RequestError | PaginationError | DecodeError) and not is_everywhere
+            return isinstance(error, RequestError | PaginationError | DecodeError)
         case _:
             assert_never(on_error)

@@ -19,6 +19,7 @@ _DATE = re.compile(  # the email package reads on past what it does not know, an
     r"(?: +(?:GMT|UTC|UT|Z|[+-][0-9]{4}))?|[A-Za-z]{3} +[0-9]{1,2} +[0-9]{1,2}:[0-9]{2}:[0-9]{2} +[0-9]{4})"
 )
 _MILLISECONDS_FROM = 10**11  # a reset above this is not in seconds: as seconds it would lie in the year 5138
+_LATEST = 32_503_680_000.0  # the year 3000: calendars end soon after
 _EPOCH_FROM = 10**9  # a reset below this is a delay, not a time
 
 
@@ -91,7 +92,7 @@ def _by_prefix(headers: httpx.Headers, prefix: str, now: float) -> Quota | None:
 
 
 def _quota(remaining: float, reset_at: float, limit: float | None) -> Quota:
-    return Quota(max(0, int(remaining)), reset_at, None if limit is None else int(limit))
+    return Quota(max(0, int(remaining)), min(reset_at, _LATEST), None if limit is None else int(limit))
 
 
 def _number(text: str | None) -> float | None:

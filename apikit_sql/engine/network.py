@@ -16,13 +16,12 @@ from apikit_sql.engine.address import (
     EVERYWHERE,
     Place,
     aaddresses_of,
-    addresses_of,
     allowed,
     is_address,
     place_of,
     places_of,
 )
-from apikit_sql.engine.sockets import AsyncBackend, Backend
+from apikit_sql.engine.sockets import AsyncBackend, Backend, looked_up
 from apikit_sql.errors import ConfigError
 
 _MOST_CONNECTIONS = 64
@@ -61,7 +60,7 @@ class Network(httpx.BaseTransport):
         with _as_httpx(request):
             proxy, home = _proxy(request.url, self._proxies), _home_of(request)
             is_bound = proxy is None and home != request.url.host
-            way = _way(request, home, addresses_of(home, None) if is_bound else None, proxy)
+            way = _way(request, home, looked_up(home, None) if is_bound else None, proxy)
             response = self._pool(way).handle_request(_sent(request))
             return httpx.Response(
                 response.status,

@@ -16,6 +16,8 @@ from apikit_sql.errors import AuthError
 
 #: The extension of a request whose answer no recording may have.
 UNRECORDED = "apikit_unrecorded"
+#: The extension of a request whose answer cannot be had again: a refresh token is good once.
+MUST_FINISH = "apikit_must_finish"
 
 _LONGEST_REASON = 200  # characters of a server's own words
 _BEARERS = frozenset({"bearer", "application access token", "user access token"})  # the latter two are eBay's words
@@ -66,8 +68,13 @@ def token_request(grant: Grant, refresh_token: str | None) -> httpx.Request:
         form += [("client_id", grant.client_id), ("client_secret", grant.client_secret)]
     else:
         headers["authorization"] = f"Basic {basic_pair(quote_plus(grant.client_id), quote_plus(grant.client_secret))}"
+    extensions = {UNRECORDED: True, MUST_FINISH: refresh_token is not None}
     return httpx.Request(
-        "POST", grant.token_url, headers=headers, content=urlencode(form).encode(), extensions={UNRECORDED: True}
+        "POST",
+        grant.token_url,
+        headers=headers,
+        content=urlencode(form).encode(),
+        extensions=extensions,
     )
 
 
@@ -126,6 +133,6 @@ def _printable(value: object, hide: Callable[[str], str] = str) -> str:
 
 def secrets_of(grant: Grant) -> Iterable[str]:
     """The values of `grant` that no text may show, as they are and as they are sent."""
-    yield from (value for value in (grant.client_id, grant.client_secret, grant.refresh_token) if value)
+    yield from (value for value in (grant.client_secret, grant.refresh_token) if value)
     if grant.client_secret:
         yield basic_pair(quote_plus(grant.client_id), quote_plus(grant.client_secret))

@@ -66,10 +66,7 @@ class RateLimitState:
             return self._wait(self._clock())
 
     def reserve(self, longest: float = math.inf) -> float:
-        """Take the next free slot; the seconds until it comes. No slot is taken where that is more than `longest`.
-
-        Whoever takes one calls `release` when its request is over.
-        """
+        """Take the next free slot; the seconds until it comes. No slot is taken where that is more than `longest`."""
         with self._lock:
             now = self._clock()
             wait = self._wait(now)
@@ -80,11 +77,23 @@ class RateLimitState:
             self._quotas = tuple(  # until the answer tells the true number
                 replace(quota, remaining=max(0, quota.remaining - 1)) for quota in self._quotas
             )
-            self._under_way += 1
             return wait
 
+    def closed_for(self) -> float:
+        """Seconds for which the API has asked that nobody come; 0 where it has not, or they are over."""
+        with self._lock:
+            return max(0.0, self._closed_until - self._clock())
+
+    def enter(self) -> bool:
+        """Whether one more request may be under way; whoever may calls `release` when it is over."""
+        with self._lock:
+            if self._under_way >= self._width:
+                return False
+            self._under_way += 1
+            return True
+
     def release(self) -> None:
-        """A request that had a slot is over."""
+        """A request that had entered is over."""
         with self._lock:
             self._under_way -= 1
 

@@ -7,7 +7,7 @@ import httpx
 from apikit_sql.errors import OriginError, RequestError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import carries_secret, redact_url
+from apikit_sql.redaction import carries_secret, redact, redact_url
 
 #: How many redirects one request may take.
 MOST_REDIRECTS = 5
@@ -34,10 +34,10 @@ def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[st
             f"{plan.connector}: a {what} leads to {origin}, away from {plan.base_url}. If that is right, add it to the "
             "manifest's allowed_origins."
         )
-        raise OriginError(message)
+        raise OriginError(redact(message, secrets))
     if carries_secret(str(url), secrets):
         message = f"{plan.connector}: a {what} to {origin} carries the credential along; it was not followed."
-        raise OriginError(message)
+        raise OriginError(redact(message, secrets))
 
 
 def redirect_target(plan: RequestPlan, response: httpx.Response, secrets: tuple[str, ...]) -> httpx.URL | None:

@@ -9,8 +9,10 @@ from urllib.parse import urlsplit
 import httpx
 
 from apikit_sql.engine.access import Access
+from apikit_sql.engine.auth import ANONYMOUS
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
+from apikit_sql.engine.redirect import is_home
 from apikit_sql.engine.retry import asked_wait, is_limited
 from apikit_sql.errors import AuthError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
@@ -28,16 +30,23 @@ def refused(
     secrets, status = access.credential.secrets, response.status_code
     message = f"{where(plan, request)} answered {status}{how.format(reason=reason_of(response, secrets))}"
     url = redact_url(request.full_url, secrets)
-    if status == _AUTH_REFUSED:
-        return AuthError(f"{message}: the credential ({access.credential.name}) was refused.", status=status, url=url)
-    if status == _FORBIDDEN:
-        message += f"; the credential sent was {access.credential.name}"
+    if status == _AUTH_REFUSED and is_home(plan, response.request.url):
+        return AuthError(f"{message}: {_told_of(access)}", status=status, url=url)
+    if status == _FORBIDDEN and is_home(plan, response.request.url):
+        message += f": {_told_of(access)}"
     if status == _PROXY_AUTH:
         message += "; credentials of a proxy in the environment are not used"
     if is_limited(response):
         asked = asked_wait(response, access.clock)
         return RateLimitError(message, status=status, url=url, retry_after=asked)
     return RequestError(message, status=status, url=url)
+
+
+def _told_of(access: Access) -> str:
+    """What became of the credential."""
+    if access.credential is ANONYMOUS:
+        return "no credential was sent. Give one under [auth], or in install(con, tokens={...})."
+    return f"the credential ({access.credential.name}) was refused."
 
 
 class Wait(NamedTuple):
@@ -51,8 +60,11 @@ def out_of_patience(
     plan: RequestPlan, access: Access, request: PageRequest, limiter: RateLimitState, wait: Wait
 ) -> RateLimitError:
     """The error for a wait that is longer than the caller's patience, and the patience that would do."""
-    what = limiter.describe() or f"{plan.method} {urlsplit(request.url).path} is to wait {in_words(wait.seconds)}"
-    patience = next((each for each in _PATIENCES if each > wait.seconds), -(-int(wait.seconds + 1) // 3600) * 3600)
+    what = limiter.describe() or (
+        f"{plan.method} {urlsplit(request.url).path} is to wait {in_words(wait.seconds)}, longer than max_wait = "
+        f"{plan.max_wait:g} s"
+    )
+    patience = next((each for each in _PATIENCES if each >= wait.seconds), -(-int(wait.seconds + 1) // 3600) * 3600)
     message = f"{plan.connector}: {what}. Set max_wait := {patience}."
     url = redact_url(request.full_url, access.credential.secrets)
     return RateLimitError(message, status=wait.status, url=url, retry_after=wait.seconds)

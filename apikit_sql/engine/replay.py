@@ -14,6 +14,7 @@ import re
 import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -21,11 +22,12 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import httpx
 
 from apikit_sql.engine.oauth2 import UNRECORDED
-from apikit_sql.engine.steps import Send, Steps
+from apikit_sql.engine.retry import is_limited
+from apikit_sql.engine.steps import Send, Steps, called
 from apikit_sql.errors import ConfigError
-from apikit_sql.redaction import MASK, is_masked_param, is_secret_header, redact_url
+from apikit_sql.redaction import MASK, is_masked_param, is_secret_header, is_secret_param, redact_url
 
-_TRIED_AGAIN = frozenset({429, 500, 502, 503, 504})
+_PASSING = frozenset({401, 429, 500, 502, 503, 504})  # answered otherwise once a token, or the API, is well again
 _OF_LIMITS = re.compile("rate-?limit|retry-after")  # headers of a moment that is over when they are replayed
 _USERINFO = re.compile(r"//[^/@\s<>]*@")
 _UNSAFE = re.compile(r"[^A-Za-z0-9.-]+")
@@ -37,8 +39,7 @@ Sender = Callable[[Send], Steps[httpx.Response]]
 
 def straight(step: Send) -> Steps[httpx.Response]:
     """The driver's answer."""
-    response = yield step
-    assert response is not None  # noqa: S101 - a driver answers Send with a response
+    response: httpx.Response = yield step
     return response
 
 
@@ -49,9 +50,18 @@ class Tape:
         """A tape at its beginning; `redact` masks the secrets of all that is recorded."""
         self.mode = mode
         self._folder = folder
-        self._redact = redact
+        self._redacted = redact
+        self._alias = ("", "")
         self._lock = threading.Lock()
         self._asked: Counter[Path] = Counter()
+
+    def call(self, address: str, name: str) -> None:
+        """Write `name` where `address` would stand: an embedded server's port is another each time."""
+        self._alias = (address, name)
+
+    def _redact(self, text: str) -> str:
+        address, name = self._alias
+        return self._redacted(text.replace(address, name) if address else text)
 
     @property
     def sends(self) -> bool:
@@ -66,10 +76,11 @@ class Tape:
             message = f"APIKIT_HTTP=off: nothing is sent, and {request.method} {url} was wanted."
             raise ConfigError(message)
         if self.mode == "replay":
-            return self._replayed(request, name, url)
+            return (yield from called(partial(self._replayed, request, name, url)))
         response = yield from straight(step)
-        if not request.extensions.get(UNRECORDED) and response.status_code not in _TRIED_AGAIN:
-            self._record(response, request, name, url)
+        is_passing = response.status_code in _PASSING or is_limited(response)
+        if not request.extensions.get(UNRECORDED) and not is_passing:
+            yield from called(partial(self._record, response, request, name, url))
         return response
 
     def _replayed(self, request: httpx.Request, name: Path, url: str) -> httpx.Response:
@@ -100,7 +111,7 @@ class Tape:
         ]
         answer: dict[str, object] = {"status": response.status_code, "headers": headers}
         try:
-            answer["body"] = self._redact(response.content.decode())
+            answer["body"] = self._masked(response.content.decode())
         except UnicodeDecodeError:
             masked = self._redact(response.content.decode(errors="surrogateescape"))
             answer["body_base64"] = base64.b64encode(masked.encode(errors="surrogateescape")).decode()
@@ -115,6 +126,14 @@ class Tape:
         except OSError as error:
             message = f"{file} could not be recorded: {error}"
             raise ConfigError(message) from None
+
+    def _masked(self, text: str) -> str:
+        """The body `text` without secrets. Raises ConfigError where JSON is none any more: one stood in a number."""
+        masked = self._redact(text)
+        if masked != text and _is_json(text) and not _is_json(masked):
+            message = "the answer has the credential within a number; it cannot be recorded."
+            raise ConfigError(message)
+        return masked
 
     def _next_file(self, name: Path) -> Path:
         """Where the next answer to a request is kept; the first makes those of earlier times go."""
@@ -133,15 +152,27 @@ class Tape:
 
     def _name(self, request: httpx.Request) -> tuple[Path, str]:
         """The file of a request, but for its number and ending, and its URL without credentials."""
-        parts = urlsplit(redact_url(str(request.url)))
-        pairs = [(self._redact(name), self._redact(value)) for name, value in parse_qsl(parts.query, True)]  # noqa: FBT003
-        kept = [(name, value) for name, value in pairs if not is_masked_param(name) and MASK not in name + value]
+        parts = urlsplit(self._redact(redact_url(str(request.url), also_masked=False)))
+        kept = []
+        for name, value in parse_qsl(parts.query, keep_blank_values=True):
+            if is_masked_param(name) and not is_secret_param(name):  # not told, and yet another request
+                kept.append((name, hashlib.sha256(value.encode()).hexdigest()[:12]))
+            elif MASK not in self._redact(name + value) and not is_secret_param(name):
+                kept.append((name, value))
         url = self._redact(urlunsplit(parts._replace(query=urlencode(kept))))
         body = self._redact(request.content.decode(errors="replace"))
         key = hashlib.sha256(f"{request.method} {url}\n{body}".encode()).hexdigest()[:16]
         path = _UNSAFE.sub("-", urlsplit(url).path).strip("-.")[:_LONGEST_NAME]
         host = _UNSAFE.sub("-", parts.netloc) or "-"
         return self._folder / host / f"{request.method}-{path}-{key}", url
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _recordings(name: Path) -> Sequence[Path]:

@@ -19,6 +19,7 @@ _FORBIDDEN = 403
 _SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")  # RFC 9110 has whole ones; Shopify sends `2.0`
 _SECONDARY = b"secondary rate limit"
 _SECONDARY_WAIT = 60.0  # seconds that GitHub asks for where it tells no other
+_LONGEST = 10.0 * 365 * 86_400  # seconds; nobody waits for more
 _HEAD = 1_000  # bytes of an error's body that are looked at
 
 
@@ -84,7 +85,7 @@ def retry_after(headers: httpx.Headers, clock: Callable[[], float] = time.time) 
     """Seconds that Retry-After asks for, given as seconds or as a date; None where it is absent or unreadable."""
     text = headers.get("retry-after", "").strip()
     if _SECONDS.fullmatch(text):
-        return float(text)
+        return min(float(text), _LONGEST)
     moment = read_date(text)
     return None if moment is None else max(0.0, moment - clock())
 

@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
+_PARKED_AFTER = 0.3  # seconds that a reader works on a batch; nobody waits for one that does for longer
 _UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
 _EMBEDDED = "http://127.0.0.1"  # the base URL of the demo manifest, which names no port
 
@@ -61,6 +62,7 @@ class ScanPages:
 
     pages: Pages
     record: ScanRecord
+    hide: Callable[[str], str] = str  # masks secrets
 
     def __enter__(self) -> Self:
         """The scan, whose pages may be read."""
@@ -74,7 +76,29 @@ class ScanPages:
             return
         with suppress(ApikitWarning) if self.record.state == "closed" else nullcontext():  # nothing may be raised then
             for text in self.record.warnings():
-                warnings.warn(text, ApikitWarning, stacklevel=2)
+                warnings.warn(self.hide(text), ApikitWarning, stacklevel=2)
+
+
+@dataclass(eq=False)
+class Running:
+    """A scan or a bind under way. One whose reader has stopped in the middle, as after a LIMIT, is parked."""
+
+    cancelled: Event
+    is_inside: bool = True
+    left_at: float = 0.0  # by the monotonic clock
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """While inside this, the reader works on what it has."""
+        self.is_inside, self.left_at = False, time.monotonic()
+        try:
+            yield
+        finally:
+            self.is_inside = True
+
+    def is_read(self) -> bool:
+        """Whether its reader is there, or was a moment ago."""
+        return self.is_inside or time.monotonic() - self.left_at < _PARKED_AFTER
 
 
 class Session:
@@ -119,7 +143,7 @@ class Session:
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
         self._secrets: set[str] = set()
-        self._running: dict[object, Event] = {}
+        self._running: set[Running] = set()
         self._demo: DemoServer | None = None
         atexit.register(_stop_at_exit, weakref.ref(self))
 
@@ -127,6 +151,8 @@ class Session:
         """The connector of this name; `demo` with its embedded server running."""
         connector = self.connectors.get(name)
         if name != "demo" or connector.base_url != _EMBEDDED:
+            return connector
+        if self._tape is not None and not self._tape.sends:
             return connector
         from apikit_sql.demo import DemoServer  # noqa: PLC0415 - brings http.server, which no other connector needs
 
@@ -136,6 +162,8 @@ class Session:
                 self._demo, spare = self._demo or started, self._demo and started
             if spare:
                 spare.close()
+        if self._tape is not None:
+            self._tape.call(self._demo.base_url, _EMBEDDED)
         return connector.model_copy(update={"base_url": self._demo.base_url})
 
     def pages(self, plan: ScanPlan, trips: Sequence[Trip], cancelled: Event, *, first_ahead: int = 2) -> ScanPages:
@@ -157,7 +185,7 @@ class Session:
             limiter=access.limiter,
         )
         self.scans.append(scan)
-        return ScanPages(pages, scan)
+        return ScanPages(pages, scan, self._redacted)
 
     def sample(self, plan: RequestPlan, most: int, cancelled: Event) -> tuple[Page, ...]:
         """Up to `most` pages from the first of `plan` on, kept for the scan that follows."""
@@ -182,16 +210,16 @@ class Session:
                 self._inferred.popitem(last=False)
 
     @contextmanager
-    def running(self, cancelled: Event) -> Iterator[None]:
+    def running(self, cancelled: Event) -> Iterator[Running]:
         """While inside, leaving the interpreter or `interrupt` sets `cancelled`."""
-        scan = object()
+        scan = Running(cancelled)
         with self._lock:
-            self._running[scan] = cancelled
+            self._running.add(scan)
         try:
-            yield
+            yield scan
         finally:
             with self._lock:
-                del self._running[scan]
+                self._running.remove(scan)
 
     def remember(self, error: ApikitError) -> None:
         """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
@@ -207,24 +235,24 @@ class Session:
     def close(self) -> None:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
         with self._lock:
-            running, transports, demo = list(self._running.values()), list(self._transports.values()), self._demo
+            running, transports, demo = list(self._running), list(self._transports.values()), self._demo
             self._transports, self._demo = {}, None
-        for cancelled in running:
-            cancelled.set()
+        for scan in running:
+            scan.cancelled.set()
         for transport in transports:
             transport.close()
         if demo is not None:
             demo.close()
 
     def stop_running(self, longest: float) -> None:
-        """Cancel every scan and wait up to `longest` seconds until they have ended."""
+        """Cancel every scan and wait up to `longest` seconds until those that anyone reads have ended."""
         deadline, has_run = time.monotonic() + longest, False
         while time.monotonic() < deadline:
             with self._lock:
-                running = list(self._running.values())
-            for cancelled in running:
-                cancelled.set()
-            if not running:
+                running = list(self._running)
+            for scan in running:
+                scan.cancelled.set()
+            if not any(scan.is_read() for scan in running):
                 break
             has_run = True
             time.sleep(0.01)
@@ -247,7 +275,7 @@ class Session:
         with self._lock:
             self._secrets.update(credential.values)
             fresh = RateLimitState(plan.rate_limit, self._clock), RetryBudget()
-            limiter, budget = self._limits.setdefault(key, fresh)
+            limiter, budget = self._limits.setdefault(key, fresh) if sends else (RateLimitState(), RetryBudget())
         most = plan.rate_limit.warn_above
         seen = partial(RequestEvent, connector=plan.connector, credential=credential.mark, threshold=most)
         sender = straight if self._tape is None else self._tape.answer
@@ -262,8 +290,9 @@ class Session:
     def _record(self, seen: Callable[[float], RequestEvent], record: RequestRecord) -> None:
         self.requests.append(record)
         request_log.log(record)
-        with _watching():
-            self._detector.record_event(seen(record.at))
+        if self._tape is None or self._tape.sends:
+            with _watching():
+                self._detector.record_event(seen(record.at))
         if self._on_request is not None:
             with _watching():
                 self._on_request(record)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import queue
 import select
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -23,7 +25,7 @@ from typing import Any, TypeVar
 
 import httpcore
 
-from apikit_sql.engine.address import Place, aaddresses_of, addresses_of, allowed
+from apikit_sql.engine.address import Place, aaddresses_of, addresses_of, allowed, is_address
 from apikit_sql.errors import ScanInterrupted
 
 #: How often a waiting thread looks whether it was cancelled, in seconds.
@@ -84,7 +86,7 @@ class Backend(httpcore.NetworkBackend):
         socket_options: Iterable[Any] | None = None,  # noqa: ARG002 - nobody sets them
     ) -> httpcore.NetworkStream:
         """A connection to the first address of `host` that takes it."""
-        addresses = allowed(host, addresses_of(host, port), self._reach)
+        addresses = allowed(host, looked_up(host, port), self._reach)
         for left in range(len(addresses), 1, -1):  # one that does not answer leaves time for the others
             share = (_BOUNDS.get() or _UNBOUND).left() / left
             try:
@@ -142,10 +144,37 @@ class _Stream(httpcore.NetworkStream):
         self._sock.close()
 
 
+def looked_up(host: str, port: int | None) -> list[str]:
+    """The IP addresses of `host`, looked up on a thread of its own: the system's resolver knows neither bound."""
+    if is_address(host):
+        return [host]
+    found: queue.SimpleQueue[list[str] | httpcore.ConnectError] = queue.SimpleQueue()
+
+    def look() -> None:
+        try:
+            found.put(addresses_of(host, port))
+        except httpcore.ConnectError as error:
+            found.put(error)
+
+    threading.Thread(target=look, name="apikit-names", daemon=True).start()
+    bounds = _BOUNDS.get() or _UNBOUND
+    while True:
+        try:
+            addresses = found.get(timeout=min(bounds.left(), LOOK_EVERY))
+        except queue.Empty:
+            continue
+        if isinstance(addresses, httpcore.ConnectError):
+            raise addresses
+        return addresses
+
+
 def dial(address: str, port: int, until: float) -> httpcore.NetworkStream:
     """A connection to the IP `address`. Raises ConnectTimeout where it is not there at `until`, by the clock."""
     family, kind, protocol, _, where = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
-    sock = socket.socket(family, kind, protocol)
+    try:
+        sock = socket.socket(family, kind, protocol)
+    except OSError as error:  # of a family that this machine has not, or one descriptor too many
+        raise httpcore.ConnectError(str(error)) from None
     try:
         sock.setblocking(False)  # noqa: FBT003 - socket's own signature
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -274,9 +303,20 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 - whatever httpcore asks for
         """Whether the other side has closed, and what encrypts the connection."""
         if info == "is_readable":
-            return self._reader.at_eof() or self._writer.is_closing()
+            return self._writer.is_closing() or _has_data(self._reader)
         return self._writer.get_extra_info(info)
 
     async def aclose(self) -> None:
         """Close the connection, without a farewell that nobody may answer."""
         self._writer.transport.abort()
+
+
+def _has_data(reader: asyncio.StreamReader) -> bool:
+    """Whether a read would not wait: something has come unasked, or the other side has closed."""
+    reading = reader.read(1)
+    try:
+        reading.send(None)
+    except StopIteration:
+        return True
+    reading.close()
+    return False

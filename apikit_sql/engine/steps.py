@@ -1,10 +1,10 @@
-"""The two things an engine may ask of its driver, and what it brings. Nothing here does I/O, or knows of threads."""
+"""The three things an engine may ask of its driver, and what it brings. Nothing here does I/O, or knows of threads."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 
@@ -15,10 +15,22 @@ _SHOWN = 80  # characters
 
 @dataclass(frozen=True)
 class Send:
-    """Send this request. The driver answers with the response, read to its end, or throws httpx.TransportError."""
+    """Send this request. The driver answers with the response, read to its end, or throws httpx.TransportError.
+
+    One that `must_finish` is not given up when the caller is: its answer would be lost for good.
+    """
 
     request: httpx.Request
-    timeout: float  # seconds, from the first byte sent to the last byte read
+    timeout: float  # seconds, from now to the last byte read
+    must_finish: bool = False
+
+
+@dataclass(frozen=True)
+class Call:
+    """Call this function, which may block. The driver answers with what it returns, or throws what it raises."""
+
+    function: Callable[[], Any]
+    must_finish: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,4 +59,10 @@ class Page:
 
 
 T = TypeVar("T")
-Steps = Generator[Send | Sleep, httpx.Response | None, T]
+Steps = Generator[Send | Sleep | Call, Any, T]
+
+
+def called(function: Callable[[], T], *, must_finish: bool = False) -> Steps[T]:
+    """What `function` returns, called by the driver."""
+    result: T = yield Call(function, must_finish)
+    return result

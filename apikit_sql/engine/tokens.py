@@ -11,13 +11,16 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import httpx
 
 from apikit_sql.engine.oauth2 import Grant, Token, read_token, secrets_of, token_request
+from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import LOGGER
-from apikit_sql.engine.steps import Sleep, Steps
+from apikit_sql.engine.retry import asked_wait, is_limited
+from apikit_sql.engine.steps import Sleep, Steps, called
 from apikit_sql.errors import AuthError, ConfigError, RateLimitError, RequestError
 from apikit_sql.redaction import redact
 from apikit_sql.secrets import keep, kept
@@ -28,6 +31,7 @@ _LOOK_AGAIN = 0.05  # seconds that one waits for another who asks
 _REFUSED_FOR = 60.0  # seconds that a refused credential is not tried again
 _LEAVE_ALONE = 5.0  # seconds after a renewal ahead has failed until the next one
 _REMEMBERED = 8  # tokens that no text may show
+_OWN_ERRORS = 500  # from here on the server itself has failed
 _REFUSALS = frozenset({400, 401})  # RFC 6749, section 5.2
 #: What to do about an error of RFC 6749, section 5.2.
 _REMEDIES = {
@@ -48,6 +52,7 @@ class Tokens:
         """No token yet; the first to want one asks for it."""
         self._grant = grant
         self._clock = clock
+        self.limiter = RateLimitState(clock=clock)
         self._lock = threading.Lock()
         self._token: Token | None = None
         self._renew_at = math.inf
@@ -84,6 +89,7 @@ class Tokens:
         try:
             token = yield from self._asked(ask)
         except RequestError as error:
+            error.is_everywhere = True
             if not isinstance(error, RateLimitError):  # another may be more patient
                 self._note_failure(error)
             return self._still_good(refused, error)
@@ -129,12 +135,14 @@ class Tokens:
 
     def _asked(self, ask: Ask) -> Steps[Token]:
         """A new token."""
-        self._look_for_rotated()
+        yield from self._look_for_rotated()
         sent = self._refresh_token
         try:
             token = yield from self._granted(ask, sent)
         except AuthError as error:
-            rotated = kept(self._grant.kept_as) if error.code == "invalid_grant" and sent is not None else None
+            if error.code != "invalid_grant" or sent is None:
+                raise
+            rotated = yield from called(partial(kept, self._grant.kept_as))
             if rotated is None or rotated == sent:
                 raise
             self._refresh_token = rotated  # another process has renewed it
@@ -151,37 +159,44 @@ class Tokens:
         with self._lock:
             self._remember(refresh_token)
         response = yield from ask(token_request(self._grant, refresh_token))
-        what = f"{self._grant.connector}: POST {httpx.URL(self._grant.token_url).path}"
-        if not response.is_success and response.status_code not in _REFUSALS:
-            message = f"{what} answered {response.status_code}, not with a token."
-            raise RequestError(message, status=response.status_code, url=self._grant.token_url)
+        what = f"{self._grant.connector}: POST {self._grant.token_url}"
+        status, url = response.status_code, self._grant.token_url
+        if is_limited(response):
+            message = f"{what} answered {status}: its limit is used up."
+            raise RateLimitError(message, status=status, url=url, retry_after=asked_wait(response, self._clock))
+        if not response.is_success and status not in _REFUSALS:
+            message = f"{what} answered {status}, not with a token." + " Check auth.token_url." * (status < _OWN_ERRORS)
+            raise RequestError(message, status=status, url=url)
         try:
             token = read_token(response, self._clock(), self._redacted)
         except AuthError as error:
             message = f"{what} answered {error}. {_REMEDIES.get(error.code, '')}".strip()
-            raise AuthError(message, status=response.status_code, url=self._grant.token_url, code=error.code) from None
+            raise AuthError(message, status=status, url=url, code=error.code) from None
         if refresh_token is not None and token.refresh_token not in {None, refresh_token}:
-            self._keep_rotated(token.refresh_token)
+            yield from self._keep_rotated(token.refresh_token)
         return token
 
     def _redacted(self, text: str) -> str:
         """`text` of a server, which may repeat what it was sent."""
         return redact(text, (*secrets_of(self._grant), *self.secrets))
 
-    def _look_for_rotated(self) -> None:
-        """The refresh token that has taken the given one's place in an earlier process."""
+    def _look_for_rotated(self) -> Steps[None]:
+        """Look for the refresh token that has taken the given one's place in an earlier process."""
         if self._refresh_token is not None and not self._has_looked:
             self._has_looked = True
-            self._refresh_token = kept(self._grant.kept_as) or self._refresh_token
+            self._refresh_token = (yield from called(partial(kept, self._grant.kept_as))) or self._refresh_token
 
-    def _keep_rotated(self, refresh_token: str) -> None:
+    def _keep_rotated(self, refresh_token: str) -> Steps[None]:
         """Keep it before anything else is done: the one before it is worth nothing now."""
         self._refresh_token = refresh_token
         try:
-            keep(self._grant.kept_as, refresh_token)
+            yield from called(partial(keep, self._grant.kept_as, refresh_token), must_finish=True)
         except ConfigError as error:
             LOGGER.warning(
-                "%s: the new refresh token lives only as long as this process: %s", self._grant.connector, error
+                "%s: the server has replaced the refresh token, and there is no keyring to keep the new one: the next "
+                "process needs another. Install a keyring, or use client credentials. (%s)",
+                self._grant.connector,
+                error,
             )
 
     def _remember(self, *tokens: str | None) -> None:

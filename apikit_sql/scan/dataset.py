@@ -114,9 +114,10 @@ class ApiScan:
     def _read(self) -> Generator[pa.RecordBatch]:
         session, rows = self._table.session, self._rows()
         try:
-            with session.running(self._cancelled):
+            with session.running(self._cancelled) as scan:
                 while (batch := _next_batch(session, rows)) is not None:
-                    yield batch
+                    with scan.outside():
+                        yield batch
         finally:
             rows.close()
 

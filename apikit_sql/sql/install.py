@@ -8,6 +8,7 @@ file would stay locked. What the connections of one database share is found agai
 from __future__ import annotations
 
 import json
+import re
 import sys
 import threading
 import uuid
@@ -27,12 +28,15 @@ from apikit_sql.errors import ApikitError, CallError, ConfigError
 from apikit_sql.plan.planner import Limits
 from apikit_sql.redaction import redact_url
 from apikit_sql.scan.dataset import ScannedDataset, safe_text
+from apikit_sql.secrets import is_reference
 from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, ERRORS, SCANS, TABLE_FUNCTIONS, macro_sql
 from apikit_sql.sql.introspection import errors_dataset, read_newest, scans_dataset
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside, prepare
 from apikit_sql.sql.tables import Permissions, apikit_dataset
 
 T = TypeVar("T")
+
+_LIKE_A_REFERENCE = re.compile(r"\s*(env|keyring)\s*:", re.IGNORECASE)
 
 
 class Database:
@@ -102,7 +106,7 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
         shared = session or known.session
         permissions = Permissions(
             session=shared,
-            tokens=known.tokens if tokens is None else _origins("tokens", tokens),
+            tokens=known.tokens if tokens is None else _tokens(tokens),
             read_posts=known.read_posts if read_posts is None else _read_posts(read_posts),
             ad_hoc=known.ad_hoc if ad_hoc is None else ad_hoc,
             connectors=known.connectors if connectors is None else _allowed(shared, connectors),
@@ -231,6 +235,15 @@ def _allowed(session: Session, connectors: Iterable[str | Path]) -> frozenset[st
     for name in names:
         session.connectors.get(name)
     return names
+
+
+def _tokens(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    for origin, token in tokens.items():
+        is_text = isinstance(token, str) and token.strip() != ""
+        if not is_text or (_LIKE_A_REFERENCE.match(token) and not is_reference(token)):
+            message = f"tokens: that of {redact_url(origin)!r} is no reference; write 'env:NAME' or 'keyring:NAME'."
+            raise ConfigError(message)
+    return _origins("tokens", tokens)
 
 
 def _read_posts(patterns: Mapping[str, Iterable[str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:

@@ -16,7 +16,7 @@ from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.session import ScanPages, Session
-from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.engine.steps import Call, Page, Send, Sleep, Steps
 from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.plan import request_plan
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
@@ -58,7 +58,7 @@ class Hand:
         return list(accepted(trip, lambda wanted: self.value(wanted.fetch())))
 
     def value(self, steps: Steps[T]) -> T:
-        reply: httpx.Response | None = None
+        reply: Any = None
         trouble: Exception | None = None
         while True:
             try:
@@ -70,6 +70,11 @@ class Hand:
                 case Sleep(seconds):
                     self.slept.append(seconds)
                     self.clock.now += seconds
+                case Call(function):
+                    try:
+                        reply = function()
+                    except Exception as error:  # noqa: BLE001 - the steps decide
+                        trouble = error
                 case Send(request):
                     self.sent.append(request)
                     try:

@@ -19,7 +19,7 @@ from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.oauth2 import Grant, read_token
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.tokens import Tokens
-from apikit_sql.errors import ApikitError, AuthError, OriginError
+from apikit_sql.errors import ApikitError, AuthError, OriginError, RequestError
 from apikit_sql.redaction import MASK
 from tests.engine.taking import BOTH, Take, ids, plan_of, read, take_sync
 from tests.fakes.tokens import LOGIN, TOKEN_URL, Client, GuardedApi, MemoryKeyring, form_of, oauth, texts_of
@@ -309,7 +309,7 @@ def test_an_allowed_origin_that_refuses_is_not_asked_again_with_a_token(take: Ta
     moved = httpx.Response(302, headers={"location": f"{CDN}/file"})
     api = guarded({"/items": moved, "/file": httpx.Response(401)})
 
-    with pytest.raises(AuthError):
+    with pytest.raises(RequestError, match=r"answered 401$"):
         Client(api, take, BY_SECRET).read(allowed_origins=(CDN,))
 
     assert len(api.asked) == 1

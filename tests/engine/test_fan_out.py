@@ -60,7 +60,6 @@ TABLE = [
     pytest.param(ConfigError("boom"), False, False, id="config"),
     pytest.param(CallError("boom"), False, False, id="call"),
     pytest.param(ApikitError("boom"), False, False, id="any error of this package"),
-    pytest.param(RuntimeError("boom"), False, False, id="any other error"),
 ]
 
 

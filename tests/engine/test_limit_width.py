@@ -32,7 +32,7 @@ def under_way(count: int, clock: Clock | None = None) -> RateLimitState:
     """A limit with so many requests under way."""
     state = RateLimitState(clock=clock or Clock())
     for _ in range(count):
-        state.reserve()
+        state.enter()
     return state
 
 
@@ -205,8 +205,8 @@ def test_a_request_that_waits_to_be_tried_again_is_not_under_way() -> None:
         next(steps)
         steps.send(httpx.Response(500))
 
-    access.limiter.reserve()
-    access.limiter.reserve()
+    access.limiter.enter()
+    access.limiter.enter()
     access.limiter.ingest(REFUSED)
 
     assert access.limiter.width == 1
@@ -221,7 +221,7 @@ def test_who_will_not_wait_was_never_under_way() -> None:
             one_page(plan, access)
 
     for _ in range(4):
-        access.limiter.reserve()
+        access.limiter.enter()
     access.limiter.ingest(REFUSED)
 
     assert access.limiter.width == 1  # as it was after the first refusal

@@ -234,7 +234,7 @@ def test_a_client_that_is_refused_is_told_in_the_servers_words(take: Take) -> No
     api = GuardedApi()
     api.refusals.append(INVALID_CLIENT)
 
-    with pytest.raises(AuthError, match=r"^api: POST /oauth/token answered 401: invalid_client \(no such") as raised:
+    with pytest.raises(AuthError, match=r"^api: POST .*/oauth/token answered 401: invalid_client \(no such") as raised:
         Client(api, take).read()
 
     assert (raised.value.code, raised.value.status, raised.value.url) == ("invalid_client", 401, TOKEN_URL)
@@ -281,7 +281,7 @@ def test_a_token_endpoint_that_stays_down_is_an_error_that_names_it(
     api.refusals.extend([trouble] * 20)
     client = Client(api, take)
 
-    with pytest.raises(RequestError, match=r"^api: POST /oauth/token") as raised:
+    with pytest.raises(RequestError, match=r"^api: POST .*/oauth/token") as raised:
         client.read()
 
     assert not isinstance(raised.value, AuthError)
@@ -305,7 +305,7 @@ def test_a_token_endpoint_that_asks_for_too_long_a_wait_is_a_limit() -> None:
     api.refusals.append(httpx.Response(429, headers={"retry-after": "61"}))
 
     with pytest.raises(
-        RateLimitError, match=r"^api: POST /oauth/token is to wait 61 s\. Set max_wait := 120\."
+        RateLimitError, match=r"^api: POST .*/oauth/token is to wait 61 s, longer than max_wait = 60 s"
     ) as told:
         Client(api, take_sync).read(retry=RetryConfig())
 
@@ -333,7 +333,7 @@ def test_a_renewal_ahead_that_fails_goes_on_with_the_old_token(
     assert "api: the token could not be renewed" in caplog.text
 
     client.clock.now += 0.5
-    with pytest.raises(RequestError, match="api: POST /oauth/token"):
+    with pytest.raises(RequestError, match=r"api: POST .*/oauth/token"):
         client.read()
     assert len(api.seen) == 3
 
@@ -358,7 +358,7 @@ def test_a_redirect_of_the_token_endpoint_is_not_followed(take: Take, status: in
     api = GuardedApi()
     api.refusals.extend([httpx.Response(status, headers={"location": to})] * 5)
 
-    with pytest.raises(RequestError, match=f"^api: POST /oauth/token answered {status}") as raised:
+    with pytest.raises(RequestError, match=f"^api: POST .*/oauth/token answered {status}") as raised:
         Client(api, take).read()
 
     assert not isinstance(raised.value, AuthError)

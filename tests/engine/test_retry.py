@@ -129,7 +129,7 @@ def test_a_retry_is_never_earlier_than_asked_even_where_max_wait_of_the_retries_
 def test_a_wait_longer_than_max_wait_is_an_error_at_once_that_tells_it(asked: str) -> None:
     hand = Hand(api_with(httpx.Response(429, headers={"retry-after": asked})))
 
-    with pytest.raises(RateLimitError, match=r"^api: GET /items is to wait 61 s. Set max_wait := 120.$") as raised:
+    with pytest.raises(RateLimitError, match=r"^api: GET /items is to wait 61 s, .* := 120.$") as raised:
         ask(plan_of(retry=STEADY), hand)
 
     assert raised.value.retry_after == pytest.approx(61)
@@ -287,7 +287,7 @@ def test_githubs_primary_limit_is_waited_for_until_its_reset() -> None:
 def test_a_secondary_limit_is_an_error_for_who_will_not_wait_a_minute() -> None:
     hand = Hand(api_with(httpx.Response(403, json=SECONDARY)))
 
-    with pytest.raises(RateLimitError, match=r"Set max_wait := 120\.$") as raised:
+    with pytest.raises(RateLimitError, match=r"Set max_wait := 60\.$") as raised:
         ask(plan_of(retry=STEADY, max_wait=59), hand)
 
     assert (raised.value.status, raised.value.retry_after) == (403, 60.0)

@@ -338,7 +338,7 @@ class TestOneOfFiftyKeysFails:
 
         text = error_of(con, f"SELECT team, id FROM {source.replace('ON_ERROR', on_error)}")
 
-        assert "is to wait 60 min. Set max_wait := 7200." in text
+        assert "is to wait 60 min, longer than max_wait = 60 s. Set max_wait := 3600." in text
         assert kind_of_newest(session) is RateLimitError
         assert rows("SELECT DISTINCT error, skipped FROM apikit_errors()") == [("RateLimitError", False)]
 

@@ -430,7 +430,7 @@ class TestMaxWait:
 
         text = error_of(con, f"FROM {source('/items', 'columns := {id: $$BIGINT$$}', 'max_wait := 1')}")
 
-        assert "GET /items is to wait 30 s. Set max_wait := 60." in text
+        assert "GET /items is to wait 30 s, longer than max_wait = 1 s. Set max_wait := 60." in text
         assert kind_of_newest(session) is RateLimitError
         assert len(api.seen) == 1
 
@@ -443,7 +443,9 @@ class TestMaxWait:
             httpx.Response(200, json=[{"id": 1}]),
         ]
 
-        assert "is to wait 1 s. Set max_wait := 60." in error_of(con, f"FROM {source('/items', items)}")
+        assert "is to wait 1 s, longer than max_wait = 0 s. Set max_wait := 60." in error_of(
+            con, f"FROM {source('/items', items)}"
+        )
         assert rows(f"FROM {source('/items', items, 'max_wait := 5')}") == [(1,)]
 
 
