@@ -213,7 +213,7 @@ class _Zstd:
     """RFC 8878, with the window that RFC 9659 allows."""
 
     def __init__(self) -> None:
-        if sys.version_info >= (3, 14):
+        if sys.version_info >= (3, 14):  # pragma: no cover - newer Pythons only
             from compression import zstd  # noqa: PLC0415 - newer Pythons only
         else:
             from backports import zstd  # noqa: PLC0415 - an extra

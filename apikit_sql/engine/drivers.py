@@ -72,10 +72,10 @@ async def adrive(steps: Steps[T], transport: httpx.AsyncBaseTransport) -> T:
                     reply = None
                 case Send(must_finish=False):
                     reply = await _asend(step, transport)
-                case Send():
-                    reply, is_cancelled = await _to_the_end(_asend(step, transport))
-                case Call():
-                    reply, is_cancelled = await _to_the_end(asyncio.to_thread(_call, step))
+                case Send() | Call():
+                    doing = _asend(step, transport) if isinstance(step, Send) else asyncio.to_thread(_call, step)
+                    reply, was_cancelled = await _to_the_end(doing)
+                    is_cancelled |= was_cancelled
                 case _:
                     assert_never(step)
     finally:

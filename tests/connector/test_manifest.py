@@ -223,3 +223,16 @@ def test_a_required_key_column_needs_declared_columns() -> None:
         Stream.model_validate({"path": "/{a}", "key_columns": [key]})
 
     assert Stream.model_validate({"path": "/{a}", "key_columns": [key], "columns": {"b": "BIGINT"}}).key_columns
+
+
+@pytest.mark.parametrize(
+    "origin", ["cdn.test", "https://cdn.test:port", "https://[bad", "https://cdn.test/x", "ftp://a"]
+)
+def test_an_allowed_origin_is_one(origin: str) -> None:
+    with pytest.raises(ValidationError, match="allowed_origins"):
+        Connector.model_validate(LEAST | {"allowed_origins": [origin]})
+
+
+def test_an_allowed_origin_does_not_lead_out_of_tls() -> None:
+    with pytest.raises(ValidationError, match="but the base URL is https"):
+        Connector.model_validate(LEAST | {"base_url": "https://api.test", "allowed_origins": ["http://api.test"]})

@@ -1,9 +1,11 @@
 """A body's bounds: its size however it is packed, its time, its speed, and the memory that a bomb takes."""
 
 import gc
+import gzip
 import subprocess
 import sys
 import textwrap
+import tracemalloc
 import weakref
 import zlib
 from collections.abc import Callable, Iterator
@@ -179,3 +181,28 @@ def test_a_bomb_is_an_error_and_takes_no_more_memory_than_the_largest_body() -> 
     assert [coding for coding, *_ in told] == ["gzip", "br", "zstd"]
     assert all("larger than 256 MB" in error for *_, error in told)
     assert max(int(grown) for _, grown, _ in told) <= 256 + 64
+
+
+def test_every_layer_of_a_body_is_within_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(body, "LARGEST_BODY", 2**20)
+    padded = gzip.compress(b"[]") + bytes(3 * 2**20)  # of which nothing but the brackets is left in the end
+    reader = body.BodyReader(httpx.Request("GET", "https://api.test/"), 30)
+    reader.begin(httpx.Headers({"content-encoding": "gzip, gzip"}))
+
+    with pytest.raises(DecodeError, match="larger than 1 MB"):
+        reader.take(gzip.compress(padded))
+
+
+def test_data_that_unpacks_to_nothing_is_not_kept() -> None:
+    nothing = b"\x00\x00\x00\xff\xff" * 100_000  # empty blocks (RFC 1951, section 3.2.4)
+    reader = body.BodyReader(httpx.Request("GET", "https://api.test/"), 30)
+    reader.begin(httpx.Headers({"content-encoding": "deflate"}))
+    reader.take(b"\x78\x01")
+
+    tracemalloc.start()
+    for _ in range(8):
+        reader.take(nothing)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < len(nothing) * 4

@@ -17,6 +17,7 @@ from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session
+from apikit_sql.engine.steps import Sleep
 from apikit_sql.errors import RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import NOW, Clock, Hand, ids, numbered, plan_of, read
@@ -364,3 +365,45 @@ def test_the_max_wait_that_an_error_proposes_is_enough(seconds: float, patience:
 )
 def test_a_duration_is_told_as_people_say_it(seconds: float, words: str) -> None:
     assert in_words(seconds) == words
+
+
+def test_no_more_than_the_width_are_under_way_whoever_sends_them() -> None:
+    state = RateLimitState(clock=Clock())
+    assert all(state.enter() for _ in range(8))
+
+    state.ingest(httpx.Response(429))
+    for _ in range(4):
+        state.release()
+
+    assert not state.enter()
+    state.release()
+    assert state.enter()
+
+
+def test_who_waits_for_a_slot_is_told_that_the_api_has_closed_meanwhile() -> None:
+    plan = plan_of(rate_limit=RateLimitConfig(requests_per_second=1), retry=RetryConfig(min_wait=0, jitter=0))
+    hand = Hand(FakeApi())
+    access = hand.access(plan)
+    first, second = (exchange(plan, access, first_request(plan)) for _ in range(2))
+    next(first)
+    assert next(second) == Sleep(1)
+
+    first.send(httpx.Response(429, headers={"retry-after": "30"}))
+    hand.clock.now += 1
+
+    assert next(second) == Sleep(29)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-ratelimit-remaining": "0", "x-ratelimit-reset": "999999999999999999"},
+        {"ratelimit": '"x";r=0;t=999999999999999'},
+    ],
+)
+def test_a_reset_beyond_all_calendars_is_told_all_the_same(headers: dict[str, str]) -> None:
+    state = RateLimitState(clock=Clock())
+
+    state.ingest(httpx.Response(200, headers=headers))
+
+    assert "0 left, resets" in state.describe()

@@ -320,3 +320,26 @@ def test_a_replay_does_not_wait_for_a_limit_that_was_recorded(tmp_path: Path) ->
     file.write_text(json.dumps(kept))
 
     assert ids(replayed(tmp_path, plan_of(), plan_of())) == [1, 1]
+
+
+def test_parameters_that_are_masked_still_tell_requests_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APIKIT_REDACT", "tenant")
+    api = FakeApi({"/items": lambda request: httpx.Response(200, json=[{"id": ord(request.url.params["tenant"])}])})
+    a, b = (plan_of(params=[("tenant", name)]) for name in "AB")
+    recorded(tmp_path, api, a, b)
+
+    assert ids(replayed(tmp_path, b, a)) == [ord("B"), ord("A")]
+    assert not any("tenant=A" in file.read_text() for file in files_of(tmp_path))
+
+
+def test_the_embedded_api_is_replayed_though_its_port_is_another(tmp_path: Path) -> None:
+    found = []
+    for mode in ("record", "replay"):
+        session = Session(http=f"{mode}:{tmp_path}")
+        connector = session.connector("demo")
+        plan = RequestPlan("demo", connector.base_url, "/issues", pagination=PaginationConfig(strategy="link"))
+        found.append([page.size for page in read(session, plan)])
+        session.close()
+
+    assert len(found[0]) > 1
+    assert len(found[1]) == len(found[0])

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import select
 import socket
 import ssl
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 import httpcore
 import pytest
 
+from apikit_sql.engine import sockets
 from apikit_sql.engine.address import EVERYWHERE
 from apikit_sql.engine.sockets import AsyncBackend, Backend
 
@@ -119,3 +121,35 @@ def test_what_is_said_comes_back_also_where_there_is_no_poll(monkeypatch: pytest
         stream.close()
 
     assert heard == said
+
+
+def test_an_address_of_a_family_that_the_machine_has_not_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FourOnly(socket.socket):
+        def __init__(self, family: int = -1, *given: int, **more: int) -> None:
+            if family == socket.AF_INET6:
+                raise OSError(errno.EAFNOSUPPORT, "Address family not supported by protocol")
+            super().__init__(family, *given, **more)
+
+    monkeypatch.setattr(sockets, "addresses_of", lambda *_: ["::1", "127.0.0.1"])
+    with echoing() as port:
+        monkeypatch.setattr(socket, "socket", FourOnly)
+        stream = Backend(EVERYWHERE).connect_tcp("localhost", port)
+        stream.write(b"x")
+
+        assert stream.read(1) == b"x"
+        stream.close()
+
+
+def test_a_connection_on_which_something_has_come_unasked_is_not_used_again() -> None:
+    async def talk(port: int) -> tuple[bool, bool]:
+        stream = await AsyncBackend(EVERYWHERE).connect_tcp("127.0.0.1", port)
+        try:
+            before = stream.get_extra_info("is_readable")
+            await stream.write(b"HTTP/1.1 408 Request Timeout")
+            await asyncio.sleep(0.1)
+            return before, stream.get_extra_info("is_readable")
+        finally:
+            await stream.aclose()
+
+    with echoing() as port:
+        assert asyncio.run(talk(port)) == (False, True)
