@@ -116,7 +116,7 @@ def _persist(
             raise out_of_patience(plan, access, request, limiter, Wait(delay.asked, response.status_code))
         pause = min(delay.seconds, max(plan.max_wait, delay.asked))
         access.scan.retry()
-        yield from _pause(plan, access, limiter, pause)
+        yield from _pause(plan, access, limiter, pause, _why(access, attempts))
         waited += max(wait + pause, _LEAST_PATIENCE)
         attempts.prepare_for_next_attempt()
 
@@ -132,14 +132,21 @@ def _turn(plan: RequestPlan, access: Access, request: PageRequest, limiter: Rate
     return waited
 
 
-def _pause(plan: RequestPlan, access: Access, limiter: RateLimitState, seconds: float) -> Steps[None]:
+def _pause(plan: RequestPlan, access: Access, limiter: RateLimitState, seconds: float, why: str = "") -> Steps[None]:
     """Wait, and say so where it is long."""
     if seconds <= 0:
         return
     access.scan.wait(seconds)
     if seconds > _LONG_WAIT and limiter.is_news(seconds):
-        access.tell(f"{plan.connector}: waiting {in_words(seconds)}. {limiter.describe()}".rstrip())
+        access.tell(f"{plan.connector}: waiting {in_words(seconds)}{why}. {limiter.describe()}".rstrip())
     yield Sleep(seconds)
+
+
+def _why(access: Access, attempts: tenacity.RetryCallState) -> str:
+    """What a retry waits for."""
+    outcome = attempts.outcome
+    assert outcome is not None  # noqa: S101 - asked only after an attempt
+    return f" after {access.credential.hide(str(outcome.exception() or outcome.result().status_code))}"
 
 
 def _is_limit(attempts: tenacity.RetryCallState) -> bool:
