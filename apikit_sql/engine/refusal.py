@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 import httpx
 
 from apikit_sql.engine.access import Access
-from apikit_sql.engine.auth import ANONYMOUS
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import is_home
@@ -44,7 +43,7 @@ def refused(
 
 def _told_of(access: Access) -> str:
     """What became of the credential."""
-    if access.credential is ANONYMOUS:
+    if not access.credential.mark:
         return "no credential was sent. Give one under [auth], or in install(con, tokens={...})."
     return f"the credential ({access.credential.name}) was refused."
 

@@ -236,3 +236,24 @@ def test_an_allowed_origin_is_one(origin: str) -> None:
 def test_an_allowed_origin_does_not_lead_out_of_tls() -> None:
     with pytest.raises(ValidationError, match="but the base URL is https"):
         Connector.model_validate(LEAST | {"base_url": "https://api.test", "allowed_origins": ["http://api.test"]})
+
+
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        ({"path": "/x", "key_columns": [{"column": "a", "param": "a", "type": "JSON"}]}, "must be of a plain type"),
+        (
+            {"path": "/x", "columns": {"a": "JSON"}, "key_columns": [{"column": "a", "path": "a", "required": True}]},
+            "fills {a}, which /x does not have",
+        ),
+        (
+            {"path": "/x", "columns": {"b": "JSON"}, "key_columns": [{"column": "a", "param": "a"}]},
+            "is none of",
+        ),
+        ({"path": "/x", "columns": {"b": "JSON", "B": "JSON"}}, "differ by case only"),
+        ({"path": "/{a}", "key_columns": [{"column": "a", "path": "a", "required": True}]}, "needs declared columns"),
+    ],
+)
+def test_a_stream_that_cannot_be_bound_is_refused(stream: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Connector.model_validate(LEAST | {"streams": {"s": stream}})

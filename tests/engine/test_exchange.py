@@ -456,3 +456,18 @@ def test_no_answer_to_the_last_is_a_request_error_without_a_status() -> None:
         fetch(plan_of(), api)
 
     assert raised.value.status is None
+
+
+def test_a_proxy_that_wants_credentials_is_told_of_as_such() -> None:
+    api = FakeApi({"/items": httpx.Response(407)})
+
+    with pytest.raises(RequestError, match="credentials of a proxy in the environment are not used"):
+        fetch(plan_of(), api)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_api_that_wants_a_credential_and_was_sent_none_says_where_to_give_one(status: int) -> None:
+    api = FakeApi({"/items": httpx.Response(status)})
+
+    with pytest.raises(RequestError, match="no credential was sent"):
+        fetch(plan_of(), api)

@@ -17,7 +17,7 @@ from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session
-from apikit_sql.engine.steps import Sleep
+from apikit_sql.engine.steps import Send, Sleep
 from apikit_sql.errors import RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import NOW, Clock, Hand, ids, numbered, plan_of, read
@@ -292,9 +292,10 @@ def test_a_session_tells_whom_it_was_told_to_tell(capsys: pytest.CaptureFixture[
     for tell in (lines.append, None):
         api = FakeApi({"/items": GOOD})
         api.trouble.append(httpx.Response(503, headers={"retry-after": "30"}))
-        session = Session(transport=api.transport(), tell=tell)
+        hand = Hand(api)
+        session = Session(transport=api.transport(), tell=tell, clock=hand.clock)
         scan = session._access(plan_of(retry=STEADY), ScanRecord())
-        Hand(api).value(exchange(plan_of(retry=STEADY), scan, first_request(plan_of())))
+        hand.value(exchange(plan_of(retry=STEADY), scan, first_request(plan_of())))
 
     assert lines == ["api: waiting 30 s after 503."]
     assert capsys.readouterr().err == "apikit: api: waiting 30 s after 503.\n"
@@ -378,6 +379,19 @@ def test_no_more_than_the_width_are_under_way_whoever_sends_them() -> None:
     assert not state.enter()
     state.release()
     assert state.enter()
+
+
+def test_a_request_waits_until_fewer_are_under_way() -> None:
+    plan, hand = plan_of(), Hand(FakeApi())
+    access = hand.access(plan)
+    access.limiter.enter()
+    access.limiter.ingest(httpx.Response(429))
+
+    late = exchange(plan, access, first_request(plan))
+
+    assert isinstance(next(late), Sleep)
+    access.limiter.release()
+    assert isinstance(next(late), Send)
 
 
 def test_who_waits_for_a_slot_is_told_that_the_api_has_closed_meanwhile() -> None:

@@ -364,3 +364,24 @@ def test_a_redirect_of_the_token_endpoint_is_not_followed(take: Take, status: in
     assert not isinstance(raised.value, AuthError)
     assert len(api.asked) == 1
     assert api.seen == []
+
+
+def test_a_limit_of_the_token_endpoint_is_a_rate_limit_error_for_every_trip() -> None:
+    api = GuardedApi()
+    api.refusals.extend([httpx.Response(429)] * 3)
+
+    with pytest.raises(RateLimitError, match="its limit is used up") as raised:
+        Client(api, take_sync).read()
+
+    assert raised.value.is_everywhere
+    assert raised.value.status == 429
+
+
+def test_a_token_endpoint_that_has_moved_ends_every_trip_too() -> None:
+    api = GuardedApi()
+    api.refusals.append(httpx.Response(404))
+
+    with pytest.raises(RequestError, match=r"Check auth\.token_url") as raised:
+        Client(api, take_sync).read()
+
+    assert raised.value.is_everywhere

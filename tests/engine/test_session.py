@@ -591,7 +591,11 @@ def test_the_interpreter_ends_soon_though_a_scan_waits() -> None:
         [sys.executable, "-c", textwrap.dedent(program)], cwd=_root(), timeout=30, check=False, capture_output=True
     )
 
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"interrupted\n", b"apikit: api: waiting 50 s after 503.\n")
+    assert (done.returncode, done.stdout, done.stderr) == (
+        0,
+        b"interrupted\n",
+        b"apikit: api: waiting 50 s after 503.\n",
+    )
 
 
 def _root() -> Path:
