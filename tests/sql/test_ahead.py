@@ -108,6 +108,14 @@ def slow_reader(session: Session) -> Con:
     return con
 
 
+_COLLECTED = pytest.param(
+    "collect",
+    marks=pytest.mark.skipif(
+        not HAS_READABLE_RELATIONS, reason="DuckDB 1.x waits for a scan with the interpreter's lock held, and hangs"
+    ),
+)
+
+
 class TestAReaderWhoGoesAway:
     def test_a_limit_has_its_rows_and_stops_the_requests(self, con: Con, shop: Shop) -> None:
         found = con.execute(f"SELECT id FROM {ITEMS} LIMIT 5000").fetchall()
@@ -116,7 +124,7 @@ class TestAReaderWhoGoesAway:
         assert_all_has_stopped(shop)
         assert shop.pages < 5000 // A_PAGE + 60
 
-    @pytest.mark.parametrize("ending", ["another statement", "close", "collect"])
+    @pytest.mark.parametrize("ending", ["another statement", "close", _COLLECTED])
     def test_a_result_read_in_part_stops_the_requests(self, session: Session, shop: Shop, ending: str) -> None:
         left = []
 
