@@ -4,6 +4,7 @@ A manifest, a config file and Python may hold a reference; SQL may not, and no f
 origin a resolved secret may be sent to is decided by `engine/auth.py`, the only reader of `resolve`.
 """
 
+import contextlib
 import os
 import re
 
@@ -44,6 +45,15 @@ def kept(name: str) -> str | None:
         return None
 
 
+def is_stored(text: str) -> bool:
+    """Whether what `text` refers to is there; a text that is no reference is."""
+    match = _REFERENCE.fullmatch(text)
+    if match is None:
+        return True
+    kind, name = match.groups()
+    return bool(os.environ.get(name)) if kind == "env" else kept(name) is not None
+
+
 def keep(name: str, secret: str) -> None:
     """Store `secret` in the OS keyring. Raises ConfigError where there is none."""
     import keyring  # noqa: PLC0415 - costs 0.1 s, wanted by few
@@ -52,8 +62,20 @@ def keep(name: str, secret: str) -> None:
     try:
         keyring.set_password(KEYRING_SERVICE, name, secret)
     except KeyringError as error:
-        message = f"keyring:{name} could not be stored ({type(error).__name__})."
+        message = (
+            f"keyring:{name} could not be stored ({type(error).__name__}): no keyring of the operating system can be "
+            "used. Put the secret into an environment variable, and refer to it by env:NAME."
+        )
         raise ConfigError(message) from None
+
+
+def forget(name: str) -> None:
+    """Take out of the OS keyring what `keep` has stored under `name`, if it is there."""
+    import keyring  # noqa: PLC0415 - costs 0.1 s, wanted by few
+    from keyring.errors import KeyringError  # noqa: PLC0415
+
+    with contextlib.suppress(KeyringError):  # not there, or no keyring
+        keyring.delete_password(KEYRING_SERVICE, name)
 
 
 def _from_keyring(name: str) -> str | None:

@@ -14,7 +14,7 @@ from urllib.request import ProxyHandler, build_opener
 import pytest
 
 import apikit_sql
-from apikit_sql.connector.registry import read_manifest
+from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.demo import Answer, DemoServer, respond
 
 #: Whatever proxy the environment names, loopback is reached without it.
@@ -478,7 +478,7 @@ RECORDS: Mapping[str, Callable[[], list[dict[str, Any]]]] = {
 
 
 def test_the_manifest_leaves_pagination_to_be_found_and_asks_for_no_secret() -> None:
-    connector = read_manifest(MANIFEST)
+    connector = ConnectorRegistry().definition("demo")
 
     assert (connector.name, connector.pagination.strategy, connector.auth.type) == ("demo", "auto", "none")
     assert connector.streams.keys() == RECORDS.keys()
@@ -487,7 +487,7 @@ def test_the_manifest_leaves_pagination_to_be_found_and_asks_for_no_secret() -> 
 
 @pytest.mark.parametrize("stream", RECORDS)
 def test_the_manifest_declares_the_fields_of_every_record_and_a_key_that_is_unique(stream: str) -> None:
-    declared, records = read_manifest(MANIFEST).streams[stream], RECORDS[stream]()
+    declared, records = ConnectorRegistry().definition("demo").streams[stream], RECORDS[stream]()
 
     assert all(record.keys() == declared.columns.keys() for record in records)
     if declared.primary_key:
@@ -496,7 +496,7 @@ def test_the_manifest_declares_the_fields_of_every_record_and_a_key_that_is_uniq
 
 @pytest.mark.parametrize("stream", ["issues", "customers", "orders", "events", "products"])
 def test_the_first_page_as_the_manifest_asks_for_it_is_full_and_where_it_says(stream: str) -> None:
-    declared = read_manifest(MANIFEST).streams[stream]
+    declared = ConnectorRegistry().definition("demo").streams[stream]
     assert declared.pagination
     assert declared.pagination.limit_param
 

@@ -6,6 +6,7 @@ set of runtime objects.
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
@@ -41,6 +42,32 @@ def _checked_origin(text: str) -> str:
     return text
 
 
+_TOKEN_URL = re.compile(r"(https?:/)?/[^?#\s\\@]+")
+_BASE_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._{}-]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?")
+_STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def _checked_token_url(text: str) -> str:
+    if not _TOKEN_URL.fullmatch(text):
+        message = "must be 'https://host/path', or '/path' behind the base URL, without parameters and credentials"
+        raise ValueError(message)
+    return text
+
+
+def _checked_base_url(text: str) -> str:
+    if not _BASE_URL.fullmatch(text):
+        message = "must be 'https://host' with a port and a path if need be, without parameters and credentials"
+        raise ValueError(message)
+    return text
+
+
+def _checked_path(text: str) -> str:
+    if not text.startswith("/"):
+        message = f"must start with '/': '/{text}'"
+        raise ValueError(message)
+    return text
+
+
 OriginText = Annotated[str, AfterValidator(_checked_origin)]
 TypeText = Annotated[str, AfterValidator(_checked_type)]
 Seconds = Annotated[float, Field(ge=0)]
@@ -67,7 +94,7 @@ class AuthConfig(_Model):
     password: SecretStr | None = None
     client_id: SecretStr | None = None
     client_secret: SecretStr | None = None
-    token_url: Annotated[str, Field(pattern=r"^(https?:/)?/[^?#\s\\@]+$")] | None = None
+    token_url: Annotated[str, AfterValidator(_checked_token_url)] | None = None
     scopes: tuple[str, ...] = ()
     audience: str | None = None
     client_auth: Literal["client_secret_basic", "client_secret_post"] = "client_secret_basic"
@@ -224,7 +251,7 @@ class Variable(_Model):
 class Stream(_Model):
     """One table of a connector. What it leaves out is taken from the connector."""
 
-    path: Annotated[str, Field(pattern=r"^/")]
+    path: Annotated[str, AfterValidator(_checked_path)]
     description: str = ""
     docs: str = ""
     method: Literal["GET", "POST"] = "GET"
@@ -262,9 +289,7 @@ class Connector(_Model):
     """One API: base URL, auth, limits and streams."""
 
     name: Annotated[str, Field(pattern=r"^[^/?#@\s]+$")]  # an API without manifest has its host's
-    base_url: Annotated[
-        str, Field(pattern=r"^https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._{}-]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?$")
-    ]
+    base_url: Annotated[str, AfterValidator(_checked_base_url)]
     description: str = ""
     docs: str = ""
     variables: dict[str, Variable] = Field(default_factory=dict)
@@ -282,6 +307,18 @@ class Connector(_Model):
     concurrency: Annotated[int, Field(ge=1)] = 8
     data_path: str | None = None
     streams: dict[str, Stream] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_tables_names(self) -> Self:
+        """A stream is a table of the connector's catalog, where DuckDB does not tell cases apart."""
+        for name in self.streams:
+            if not _STREAM.fullmatch(name):
+                message = f"the stream {name!r} must be letters, digits and '_': it is a table's name"
+                raise ValueError(message)
+        if len({name.lower() for name in self.streams}) < len(self.streams):
+            message = "two streams differ by case only, which DuckDB does not tell apart"
+            raise ValueError(message)
+        return self
 
     @model_validator(mode="after")
     def _stays_in_tls(self) -> Self:

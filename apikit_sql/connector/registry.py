@@ -1,162 +1,167 @@
-"""Finds, reads and names manifests: the built-in ones, the user's folder, and files given by path."""
+"""Finds connectors by name: built-in manifests, the user's folder and config file, functions, files given by path."""
 
+from __future__ import annotations
+
+import builtins
 import difflib
 import os
-import re
-import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
-
-from pydantic import ValidationError
+from typing import Any, ClassVar
 
 from apikit_sql.connector import environment
-from apikit_sql.connector.manifest import SECRET_FIELDS, Connector
-from apikit_sql.connector.template import fill_base_url
+from apikit_sql.connector.config import config_file
+from apikit_sql.connector.extending import extended, with_given_settings
+from apikit_sql.connector.findings import check
+from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.settings import with_settings
+from apikit_sql.connector.sources import Manifest, ManifestFiles, Source, told
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
-from apikit_sql.redaction import is_secret_header, is_secret_param
-from apikit_sql.secrets import is_reference
 
-_PLAINLY = {"extra_forbidden": "there is no such setting"}
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
+_Definer = Callable[[], Connector]
 
 
 class ConnectorRegistry:
-    """The connectors one session knows by name. A manifest is read when it is first asked for."""
+    """The connectors one session knows by name. A manifest is read when it is asked for, and again when it changes.
+
+    Of one name, a file given by path wins over a registered function, that over the user's config file, that over the
+    folder `connectors` beside it, and that over what is built in.
+    """
+
+    _registered: ClassVar[dict[str, Manifest]] = {}
 
     def __init__(self, folders: Iterable[Traversable] | None = None) -> None:
-        """A registry of the manifests in `folders`, the usual ones unless given; a later folder's manifest wins."""
+        """A registry of all those places, or of the manifests in `folders` alone; a later folder's manifest wins."""
         self._folders = None if folders is None else tuple(folders)
-        self._loaded: dict[str, Connector] = {}
+        self._files = ManifestFiles()
+        self._added: dict[str, Manifest] = {}
+        self._checked: dict[str, tuple[list[Manifest], Connector]] = {}
 
-    def names(self) -> list[str]:
+    @classmethod
+    def register(cls, function: _Definer) -> _Definer:
+        """A decorator: the ConnectorDefinition that `function` returns is known to every session from now on.
+
+        Raises ConfigError where it is none, or is wrong. Registering the same name again replaces it.
+        """
+        where, connector = f"{function.__module__}.{function.__qualname__}", function()
+        if not isinstance(connector, Connector):
+            message = f"{where} returned {type(connector).__name__}; a ConnectorDefinition is needed."
+            raise ConfigError(message)
+        manifest = _manifest_of(connector, where)
+        _checked(manifest.data, where)
+        cls._registered[connector.name] = manifest
+        return function
+
+    @classmethod
+    def list(cls) -> builtins.list[str]:
+        """Every name that a new session knows, sorted."""
+        return cls().names()
+
+    def names(self) -> builtins.list[str]:
         """Every known connector's name, sorted."""
-        described = {environment.NAME} if environment.is_described(os.environ) else set()
-        return sorted(self._files() | self._loaded.keys() | described)
+        return sorted({name for source in self._sources() for name in source})
 
     def add_file(self, path: Path) -> str:
         """The name of the connector whose manifest is at `path`; it is known from now on."""
-        connector = read_manifest(path)
-        self._loaded[connector.name] = connector
+        manifest = self._files.in_file(path, is_named_like_it=False)
+        connector = _checked(self._whole(manifest, [], 0), manifest.where)
+        self._added[connector.name] = manifest
         return connector.name
 
     def get(self, name: str) -> Connector:
         """The connector of this name, its base URL filled in.
 
+        Raises ConnectorNotFoundError with near matches; ConfigError where its manifest or a setting is wrong.
+        """
+        return with_settings(self.definition(name))
+
+    def definition(self, name: str) -> Connector:
+        """The connector of this name as its manifest has it, the variables of its URLs still open.
+
         Raises ConnectorNotFoundError with near matches; ConfigError where its manifest is wrong.
         """
-        if name not in self._loaded:
-            file = self._files().get(name)
-            if file is None and name == environment.NAME:
-                return with_settings(environment.connector_of(os.environ))
-            if file is None:
-                folder = (self._folders or default_folders())[-1]
-                raise ConnectorNotFoundError(_not_found(name, self.names(), folder))
-            connector = read_manifest(file)
-            if connector.name != name:
-                message = f"{file}: the manifest's name is {connector.name!r}; its file says {name!r}."
-                raise ConfigError(message)
-            self._loaded[name] = connector
-        return with_settings(self._loaded[name])
-
-    def _files(self) -> dict[str, Traversable]:
-        """The manifests that lie in the folders now, by name."""
-        folders = default_folders() if self._folders is None else self._folders
-        files = (file for folder in folders if folder.is_dir() for file in folder.iterdir())
-        return {file.name.removesuffix(".toml"): file for file in files if file.name.endswith(".toml")}
-
-
-def default_folders() -> list[Traversable]:
-    """The built-in manifests, and the folder `connectors` beside the user's config file."""
-    config = Path(os.environ.get("APIKIT_CONFIG_PATH") or Path.home() / ".config" / "apikit" / "config.toml")
-    folder = config if config.is_dir() else config.parent
-    return [resources.files("apikit_sql") / "connector" / "builtin", folder / "connectors"]
-
-
-def read_manifest(file: Traversable) -> Connector:
-    """The connector that the TOML `file` declares.
-
-    Raises ConfigError that names the file and the key, and for a secret that stands in the file itself.
-    """
-    try:
-        data = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        message = f"{file} cannot be read as a manifest: {error}"
-        raise ConfigError(message) from None
-    _refuse_literal_secrets(file, data.get("auth"))
-    try:
-        connector = Connector.model_validate(data)
-    except ValidationError as error:
-        raise ConfigError(f"{file} is not a manifest: " + explain(error)) from None
-    _refuse_credentials_elsewhere(file, connector)
-    if not _NAME.fullmatch(connector.name):
-        message = f"{file}: the name {connector.name!r} must be lower case letters, digits and '_'."
-        raise ConfigError(message)
-    return connector
-
-
-def with_settings(connector: Connector) -> Connector:
-    """`connector` with the variables of its URLs filled from the environment or their defaults.
-
-    Its `token_url` is a whole URL then. Raises ConfigError where it would take secrets out of TLS.
-    """
-    token_url = connector.auth.token_url or ""
-    if not token_url and "{" not in connector.base_url:
+        chain: builtins.list[Manifest] = []
+        data = self._whole(self._find(name, 0), chain, 0)
+        known, connector = self._checked.get(name, (None, None))
+        if connector is None or known != chain:
+            connector = _checked(data, chain[0].where)
+            self._checked[name] = chain, connector
         return connector
-    values = {
-        name: (os.environ.get(variable.env) if variable.env else None) or variable.default
-        for name, variable in connector.variables.items()
-    }
-    for name, value in values.items():
-        if value is None and (env := connector.variables[name].env):
-            message = f"{connector.name} needs the setting {name!r} for {connector.base_url}: set {env}."
+
+    def where(self, name: str) -> str:
+        """The place of the manifest of this name. Raises ConnectorNotFoundError."""
+        return self._find(name, 0).where
+
+    def _sources(self) -> builtins.list[Source]:
+        """The places, the one that wins first."""
+        described = {environment.NAME: _described} if environment.is_described(os.environ) else {}
+        if self._folders is not None:
+            return [_source(self._added), *map(self._files.in_folder, reversed(self._folders)), described]
+        config = config_file()
+        return [
+            _source(self._added),
+            _source(self._registered),
+            self._files.in_config(config),
+            self._files.in_folder(config.parent / "connectors"),
+            self._files.in_folder(resources.files("apikit_sql") / "connector" / "builtin"),
+            described,
+        ]
+
+    def _find(self, name: str, level: int) -> Manifest:
+        """The manifest of this name, passing over as many places as `level` that have one too."""
+        found = [source[name] for source in self._sources() if name in source]
+        if len(found) > level:
+            return found[level]()
+        if name == environment.NAME:
+            return _described()  # which says what it needs
+        raise ConnectorNotFoundError(self._not_found(name))
+
+    def _whole(self, manifest: Manifest, chain: builtins.list[Manifest], level: int) -> dict[str, Any]:
+        """The data of `manifest` and of those that it extends, which are added to `chain`."""
+        if manifest in chain:
+            names = " -> ".join(str(each.data.get("name")) for each in [*chain, manifest])
+            message = f"{manifest.where} extends itself: {names}."
             raise ConfigError(message)
-    base_url = fill_base_url(connector.name, connector.base_url, values)
-    if not token_url:
-        return connector.model_copy(update={"base_url": base_url})
-    whole = base_url.rstrip("/") + token_url if token_url.startswith("/") else token_url
-    whole = fill_base_url(connector.name, whole, values)
-    if whole.startswith("http://") and not base_url.startswith("http://"):
-        message = f"{connector.name}: auth.token_url must be https, as the base URL is: it is sent secrets."
-        raise ConfigError(message)
-    auth = connector.auth.model_copy(update={"token_url": whole})
-    return connector.model_copy(update={"base_url": base_url, "auth": auth})
+        chain.append(manifest)
+        base = manifest.data.get("extends")
+        if base is None:
+            return with_given_settings(manifest.data)
+        below = level + 1 if base == manifest.data.get("name") else 0
+        try:
+            found = self._find(str(base), below)
+        except ConnectorNotFoundError as error:
+            message = f"{manifest.where} extends {base!r}, but {error}"
+            raise ConnectorNotFoundError(message) from None
+        return with_given_settings(extended(self._whole(found, chain, below), manifest.data))
+
+    def _not_found(self, name: str) -> str:
+        known = self.names()
+        near = difflib.get_close_matches(name, known, n=3)
+        hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
+        place = self._folders[-1] if self._folders else config_file()
+        return (
+            f"no connector is named {name!r}. {hint} Your own are read from {place}. "
+            "A base URL works too: apikit('https://api.example.com', '/path')."
+        )
 
 
-def explain(error: ValidationError) -> str:
-    """What `error` found, one `key: reason` each, without the values given."""
-    found = error.errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(
-        ": ".join(filter(None, (".".join(map(str, each["loc"])), _PLAINLY.get(each["type"]) or each["msg"])))
-        for each in found
-    ).replace("Value error, ", "")
+def _source(manifests: dict[str, Manifest]) -> Source:
+    return {name: lambda manifest=manifest: manifest for name, manifest in manifests.items()}  # type: ignore[misc]
 
 
-def _refuse_literal_secrets(file: Traversable, auth: object) -> None:
-    """A file may be shared: it holds references to secrets, never a secret."""
-    for field in SECRET_FIELDS - {"username"}:
-        value = auth.get(field) if isinstance(auth, dict) else None
-        if value is not None and not (isinstance(value, str) and is_reference(value)):
-            message = f"{file}: auth.{field} must be a reference (env:NAME or keyring:NAME), not the secret itself."
-            raise ConfigError(message)
+def _described() -> Manifest:
+    return _manifest_of(environment.connector_of(os.environ), "the environment")
 
 
-def _refuse_credentials_elsewhere(file: Traversable, connector: Connector) -> None:
-    """Only what stands under `auth` is bound to the API's origin and masked."""
-    places = {f"headers.{name}": is_secret_header(name) for name in connector.headers}
-    for name, stream in connector.streams.items():
-        places |= {f"streams.{name}.params.{param}": is_secret_param(param) for param in stream.params}
-    for place, is_secret in places.items():
-        if is_secret:
-            message = f"{file}: {place} carries a credential; say it under [auth], as a reference (env:NAME)."
-            raise ConfigError(message)
+def _manifest_of(connector: Connector, where: str) -> Manifest:
+    return Manifest(where, connector.model_dump(exclude_unset=True))
 
 
-def _not_found(name: str, known: list[str], folder: Traversable) -> str:
-    near = difflib.get_close_matches(name, known, n=3)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-    return (
-        f"no connector is named {name!r}. {hint} Your own are read from {folder}. "
-        "A base URL works too: apikit('https://api.example.com', '/path')."
-    )
+def _checked(data: Mapping[str, Any], where: str) -> Connector:
+    """The connector that `data` declares. Raises ConfigError that tells all that is wrong."""
+    connector, found = check(data)
+    if connector is None or found:
+        raise ConfigError(told(where, found))
+    return connector

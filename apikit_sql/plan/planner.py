@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr, ValidationError
 
 from apikit_sql.column_types import Column
+from apikit_sql.connector.findings import explain
 from apikit_sql.connector.manifest import AuthConfig, Connector, KeyColumn, PaginationConfig, Stream
-from apikit_sql.connector.registry import explain
 from apikit_sql.connector.template import check_path, fields_of, fill_path
 from apikit_sql.errors import CallError
 from apikit_sql.origin import origin_of
