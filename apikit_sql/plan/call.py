@@ -104,11 +104,22 @@ class Call(BaseModel):
 
 
 def read_call(text: str) -> Call:
-    """The call whose arguments are the JSON object `text`; absent and null ones take their defaults.
+    """The call whose arguments are the JSON object `text`. Raises CallError as `call_of`."""
+    return call_of(read_arguments(text))
+
+
+def read_arguments(text: str) -> dict[str, Any]:
+    """The JSON object `text`, its numbers as they were written."""
+    given = json.loads(text, parse_float=_number_text)
+    assert isinstance(given, dict)  # noqa: S101 - our own macros wrote it
+    return given
+
+
+def call_of(given: Mapping[str, Any]) -> Call:
+    """The call with these arguments; absent and null ones take their defaults.
 
     Raises CallError that names the option, what is wrong with it and what to write.
     """
-    given = json.loads(text, parse_float=_number_text)
     arguments = {name: value for name, value in given.items() if value is not None}
     if "keys" in given:
         _set_keys(arguments)
@@ -119,7 +130,7 @@ def read_call(text: str) -> Call:
         if name in _OBJECTS and not isinstance(_object(value), dict):
             message = f"apikit: {name} is not an object {{name: value}}. {_WRITTEN}"
             raise CallError(message)
-    if isinstance(name := arguments.get("pagination"), str) and not name.lstrip().startswith("{"):
+    if isinstance(strategy := arguments.get("pagination"), str) and not strategy.lstrip().startswith("{"):
         arguments["strategy"] = _strategy(arguments.pop("pagination"))
     if arguments.get("pages") == "all":
         del arguments["pages"]
@@ -256,15 +267,22 @@ def key_tuples(call: Call) -> tuple[Keys, ...] | None:
 
     Raises CallError where they differ in their names, or hold what is no value.
     """
-    if call.keys is None:
-        return None
+    found: dict[str, Keys] = {}
+    for sent, pairs in key_rows(call):
+        found.setdefault(sent, pairs)
+    return None if call.keys is None else tuple(found.values())
+
+
+def key_rows(call: Call) -> list[tuple[str, Keys]]:
+    """Each of `keys` with the text that is the same for all that are sent alike. Raises CallError as `key_tuples`."""
     times = _time_fields(call.keys_type.removesuffix("[]"))
-    names = {name for key in call.keys for name in key}
-    if call.keys and (not names or len({name.lower() for name in names}) < len(names)):
+    keys = call.keys or ()
+    names = {name for key in keys for name in key}
+    if keys and (not names or len({name.lower() for name in names}) < len(names)):
         message = "apikit: keys has a key without a name, or two that differ by case only; write [{name: value}, ...]."
         raise CallError(message)
-    found: dict[str, Keys] = {}
-    for key in call.keys:
+    found: list[tuple[str, Keys]] = []
+    for key in keys:
         for name in sorted(names):
             value = key.get(name)
             if isinstance(value, dict | list | None):
@@ -275,8 +293,8 @@ def key_tuples(call: Call) -> tuple[Keys, ...] | None:
             for n, v in key.items()
         )
         sent = sorted((name, _param_text(value, is_time=False)) for name, value in pairs)
-        found.setdefault(repr(sent), pairs)
-    return tuple(found.values())
+        found.append((repr(sent), pairs))
+    return found
 
 
 def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:

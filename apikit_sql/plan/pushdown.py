@@ -38,16 +38,10 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
         choices = [(key, values) for key, values in choices if key.required or len(values) == 1]
     count = len(given) * math.prod(len(values) for _, values in choices)
     if count > most:
-        message = (
-            f"{scan.request.connector} {scan.request.path}: the keys ask for {count} trips; {most} are the most. "
-            "Say a larger max_requests."
-        )
+        message = f"{scan.shown}: the keys ask for {count} trips; {most} are the most. Say a larger max_requests."
         raise CallError(message)
     if scan.max_requests is not None and count > scan.max_requests:
-        message = (
-            f"{scan.request.connector} {scan.request.path}: {count} trips need as many requests at least; "
-            f"max_requests is {scan.max_requests}."
-        )
+        message = f"{scan.shown}: {count} trips need as many requests at least; max_requests is {scan.max_requests}."
         raise CallError(message)
     keys = [key for key, _ in choices]
     combinations = list(product(*(values for _, values in choices)))
@@ -119,16 +113,19 @@ def _length(values: Sequence[Value]) -> int:
 
 
 def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
-    where = f"{scan.request.connector} {scan.request.path}"
     if values:
         allowed = f" (one of {', '.join(key.values)})" if key.values else ""
-        return f"{where} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
-    names = " and ".join(dict.fromkeys(other.column for other in scan.key_columns if other.required))
+        return f"{scan.shown} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
+    required = {other.column: other.type for other in scan.key_columns if other.required}
+    names, typed = list(required), (n if kind == "VARCHAR" else f"{n} ({kind})" for n, kind in required.items())
+    needs = f"{scan.shown} needs {' and '.join(typed)} (= or IN); a join cannot supply them. "
+    fields = ", ".join(f"{name}: ..." for name in names)
+    variable = "SET VARIABLE k = (SELECT list({" + fields + "}) FROM ...)"  # noqa: S608 - advice, nobody runs it
+    if scan.name:
+        rows = ", ".join(f"r.{name}" for name in names)
+        return f"{needs}Use {scan.name}_of({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
     option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
-    return (
-        f"{where} needs {names} (= or IN) in WHERE; a join cannot supply them. "
-        f"Write WHERE {key.column} = ... with a value of its type, {key.type}, or {option}."
-    )
+    return f"{needs}Write WHERE {key.column} = ..., or {option}, or {variable} and keys := getvariable('k')."
 
 
 def _closed_range(bounds: Sequence[Compared], largest: int) -> Iterable[tuple[Value, ...]]:

@@ -79,6 +79,12 @@ class ScanPlan:
     concurrency: int = 1
     on_error: OnError = "error"
     max_requests: int | None = None
+    name: str = ""  # what the table is called in SQL, where it is a stream of an attached connector
+
+    @property
+    def shown(self) -> str:
+        """What to call the table in an error."""
+        return self.name or f"{self.request.connector} {self.request.path}"
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,12 @@
 """Every SQL function: its name, its arguments, and one line of help. Installing, docs and tests read this list."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 #: The scalar function behind every table function: a call as JSON -> the SQL text that reads its rows.
 BIND_FUNCTION = "__apikit_bind"
+#: What the view and the macro of a stream ask for.
+STREAM = "stream"
 
 
 @dataclass(frozen=True)
@@ -70,23 +73,78 @@ SCANS = TableFunction(
 )
 ERRORS = TableFunction("apikit_errors", "the newest trips that failed, by key", (_NEWEST,))
 
-TABLE_FUNCTIONS = (APIKIT, SCANS, ERRORS)
+CONNECTORS = TableFunction(
+    "apikit_connectors",
+    "the connectors that are known, whether they are configured, and what is missing",
+    (Argument("name", "NULL", "only the one of this name"),),
+)
+STREAMS = TableFunction(
+    "apikit_streams",
+    "the streams of a connector: path, columns, and the predicates that its API answers",
+    (Argument("connector", None, "a connector's name"),),
+)
+ATTACH = TableFunction(
+    "apikit_attach",
+    "CALL it: the connector as a catalog, with a view, a macro and a function of its keys for each stream",
+    (
+        Argument("connector", None, "a connector's name"),
+        Argument("name", "NULL", "the catalog's name, the connector's unless given"),
+    ),
+)
+DETACH = TableFunction(
+    "apikit_detach", "CALL it: takes such a catalog away", (Argument("name", None, "the catalog's name"),)
+)
+
+TABLE_FUNCTIONS = (APIKIT, SCANS, ERRORS, CONNECTORS, STREAMS, ATTACH, DETACH)
 
 
 def macro_sql(function: TableFunction, *, temporary: bool) -> str:
-    """The statement that makes `function` callable.
-
-    DuckDB evaluates the argument of query() while it binds: the scalar function runs then, and what it returns is
-    parsed as the table. The types go along because JSON does not tell a timestamp from a text.
-    """
-    given = [f"{a.name}: {a.name}" for a in function.arguments]
-    typed = [f"{a.name}_type: CAST(typeof({a.name}) AS VARCHAR)" for a in function.arguments if a.typed]
+    """The statement that makes `function` callable."""
+    given = {a.name: a.name for a in function.arguments}
+    given |= {f"{a.name}_type": type_sql(a.name) for a in function.arguments if a.typed}
     declared = ", ".join(_declared(argument) for argument in function.arguments)
     return (
-        f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {function.name}({declared}) AS TABLE FROM query("
-        f"{BIND_FUNCTION}(to_json({{function: '{function.name}', "
-        f"arguments: CAST(to_json({{{', '.join(given + typed)}}}) AS VARCHAR)}})))"
+        f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {function.name}({declared}) AS TABLE FROM "
+        + bind_sql(call_sql({"function": literal(function.name)}, given))
     )
+
+
+def bind_sql(question: str) -> str:
+    """The table that the answer to `question` reads, as SQL text of JSON text.
+
+    DuckDB evaluates the argument of query() while it binds: the scalar function runs then, and what it returns is
+    parsed as the table.
+    """
+    return f"query({BIND_FUNCTION}({question}))"
+
+
+def call_sql(question: Mapping[str, str], arguments: Mapping[str, str]) -> str:
+    """A question with the arguments of a call, as an SQL expression; all values are expressions, too.
+
+    Types go along with arguments (`type_sql`) because JSON does not tell a timestamp from a text.
+    """
+    text = f"CAST(to_json({object_sql(arguments)}) AS VARCHAR)"
+    return f"to_json({object_sql({**question, 'arguments': text})})"
+
+
+def object_sql(expressions: Mapping[str, str]) -> str:
+    """A STRUCT of SQL expressions."""
+    return "{" + ", ".join(f"{literal(name)}: {expression}" for name, expression in expressions.items()) + "}"
+
+
+def type_sql(expression: str) -> str:
+    """The type of an SQL expression, as text."""
+    return f"CAST(typeof({expression}) AS VARCHAR)"
+
+
+def literal(text: str) -> str:
+    """`text` as a value in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """`name` as an identifier in SQL."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _declared(argument: Argument) -> str:

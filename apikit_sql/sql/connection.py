@@ -22,7 +22,8 @@ from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.catalog import TABLE_FUNCTIONS
 from apikit_sql.sql.ctrl_c import stopping_at_ctrl_c
-from apikit_sql.sql.install import database_of, install
+from apikit_sql.sql.database import database_of
+from apikit_sql.sql.install import install
 from apikit_sql.sql.table_names import with_calls
 
 _TAKES_SQL = frozenset(
@@ -35,6 +36,7 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     *,
     read_only: bool = False,
     config: Mapping[str, Any] | None = None,
+    attach: Iterable[str] = (),
     tokens: Mapping[str, str] | None = None,
     read_posts: Mapping[str, Iterable[str]] | None = None,
     ad_hoc: bool | None = None,
@@ -51,6 +53,7 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     raw = duckdb.connect(str(database), read_only=read_only, config=dict(config or {}))
     install(
         raw,
+        attach=attach,
         tokens=tokens,
         read_posts=read_posts,
         ad_hoc=ad_hoc,

@@ -1,0 +1,256 @@
+"""A connector as a catalog of DuckDB: for each stream a view, a macro, and a function of its keys.
+
+    FROM github.issues WHERE owner = 'duckdb' AND repo = 'duckdb'
+    FROM github.issues(owner := 'duckdb', repo := 'duckdb', pages := 1)
+    SELECT r.name, unnest(github.issues_of('duckdb', r.name), max_depth := 2) FROM ...
+
+The catalog is in memory, is seen by every connection of the database, and is gone with it. All is made through a cursor
+of its own, while the statement that attaches is being bound.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import pyarrow as pa
+
+from apikit_sql.column_types import Column
+from apikit_sql.connector.manifest import Connector, KeyColumn, Stream
+from apikit_sql.errors import CallError
+from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, quoted, type_sql
+
+Con = duckdb.DuckDBPyConnection
+#: Keys and their SQL type, as JSON and as text, row by row -> a list of records for each.
+RowFunction = Callable[[pa.Array, pa.Array], pa.Array]
+
+#: What a key's argument is where none is given: NULL would be a value that is not there.
+ANY = "<any>"
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NOT_OF_A_STREAM = frozenset(
+    "connector path path_params data_path pagination filters method body nested sample_pages".split()
+)
+
+
+@dataclass(frozen=True)
+class StreamTable:
+    """One stream of an attached connector, and the columns that it has."""
+
+    connector: str
+    catalog: str
+    name: str
+    stream: Stream
+    columns: tuple[Column, ...]
+
+    @property
+    def full_name(self) -> str:
+        """The table as it is written in SQL."""
+        return f"{self.catalog}.{self.name}"
+
+    @property
+    def keys(self) -> tuple[KeyColumn, ...]:
+        """The key columns that can be given by name, the required ones first."""
+        found: dict[str, KeyColumn] = {}
+        for key in sorted(self.stream.key_columns, key=lambda key: not key.required):
+            if "=" in key.operators and "." not in key.column:
+                found.setdefault(key.column, key)
+        return tuple(found.values())
+
+
+@dataclass
+class Attached:
+    """A connector under one name: the database that DuckDB has for it, and its tables."""
+
+    connector: Connector
+    database: int
+    tables: tuple[StreamTable, ...]
+
+
+@dataclass
+class Catalogs:
+    """The connectors attached to one database. `cursor` gives a connection of it that is not in use."""
+
+    cursor: Callable[[], Con]
+    row_function: Callable[[StreamTable], RowFunction]
+    attached: dict[str, Attached] = field(default_factory=dict)
+    _functions: dict[str, tuple[StreamTable, str]] = field(default_factory=dict)
+    _once: set[str] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def attach(self, connector: Connector, name: str, tables: Callable[[], Sequence[StreamTable]]) -> Attached:
+        """`connector` as the catalog `name`; nothing is done where it is attached so already.
+
+        Raises CallError for a name that is none, or that a catalog or a schema has.
+        """
+        if not _NAME.fullmatch(name):
+            message = f"apikit_attach: {name!r} is no name for a catalog; it is letters, digits and '_'."
+            raise CallError(message)
+        with self._lock:
+            cursor = self.cursor()
+            known = self._known(cursor, name)
+            if known is not None and known.connector == connector:
+                return known
+            if known is None:
+                _refuse_taken(cursor, name)
+            made = tuple(tables())
+            if known is None:
+                cursor.execute(f"ATTACH ':memory:' AS {quoted(name)}")
+            attached = Attached(connector, _database_id(cursor, name), made)
+            self.attached[name.lower()] = attached  # a view is bound when it is made
+            try:
+                self._fill(cursor, name, made, known)
+            except duckdb.Error:
+                del self.attached[name.lower()]
+                cursor.execute(f"DETACH {quoted(name)}")
+                raise
+            self._once.add(name.lower())
+            return attached
+
+    def table(self, full_name: str) -> StreamTable:
+        """The table that is written so in SQL. Raises CallError where its connector is attached no longer."""
+        catalog, _, name = full_name.partition(".")
+        known = self.attached.get(catalog.lower())
+        for table in known.tables if known else ():
+            if table.name == name:
+                return table
+        message = f"{full_name}: the connector is attached no longer. Attach it again: CALL apikit_attach(...)."
+        raise CallError(message)
+
+    def detach(self, name: str) -> bool:
+        """Whether the catalog `name` was there; it no longer is. Raises CallError for one that never was of ours."""
+        with self._lock:
+            cursor = self.cursor()
+            if self._known(cursor, name) is None:
+                if name.lower() in self._once:
+                    return False
+                have = ", ".join(sorted(self.attached)) or "none"
+                message = f"apikit_detach: no connector is attached as {name!r} (attached: {have})."
+                raise CallError(message)
+            try:
+                cursor.execute(f"DETACH {quoted(name)}")
+            except duckdb.Error as error:
+                message = f"apikit_detach: {name} is in use ({str(error).partition(chr(10))[0]})."
+                raise CallError(message) from None
+            del self.attached[name.lower()]
+            return True
+
+    def _known(self, cursor: Con, name: str) -> Attached | None:
+        """What is attached under `name`, if DuckDB still has it; someone may have detached it."""
+        known = self.attached.get(name.lower())
+        if known is not None and _database_id(cursor, name) != known.database:
+            del self.attached[name.lower()]
+            return None
+        return known
+
+    def _fill(self, cursor: Con, name: str, tables: Sequence[StreamTable], known: Attached | None) -> None:
+        gone = {each.name for each in known.tables} - {each.name for each in tables} if known else set()
+        cursor.execute("BEGIN")
+        try:
+            for table in tables:
+                for statement in _statements(table, self._function(cursor, table) if table.keys else None):
+                    cursor.execute(statement)
+            for each in gone:
+                for statement in _removed(name, each):
+                    cursor.execute(statement)
+            cursor.execute("COMMIT")
+        except duckdb.Error:
+            cursor.execute("ROLLBACK")
+            raise
+
+    def _function(self, cursor: Con, table: StreamTable) -> str:
+        """The name of the function behind `table`'s macro; one that was made once stays for good."""
+        known, name = self._functions.get(table.full_name, (None, ""))
+        if known != table:
+            name = f"__apikit_of_{uuid.uuid4().hex}"
+            fields = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns)
+            text = duckdb.type("VARCHAR")
+            cursor.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
+                name, self.row_function(table), [text, text], duckdb.type(f"STRUCT({fields})[]"),
+                type="arrow", side_effects=True, null_handling="special",
+            )  # fmt: skip
+            self._functions[table.full_name] = table, name
+        return name
+
+
+def _refuse_taken(cursor: Con, name: str) -> None:
+    """Raise CallError where a statement could not tell the catalog `name` from another one, or from a schema."""
+    taken = cursor.execute(
+        "SELECT 'a database' FROM duckdb_databases() WHERE lower(database_name) = lower($name) "
+        "UNION ALL SELECT 'a schema' FROM duckdb_schemas() WHERE lower(schema_name) = lower($name) LIMIT 1",
+        {"name": name},
+    ).fetchone()
+    if taken is not None:
+        message = (
+            f"apikit_attach: {taken[0]} is called {name!r} already. Choose another name: "
+            f"CALL apikit_attach(..., name := '{name}_api')."
+        )
+        raise CallError(message)
+
+
+def _database_id(cursor: Con, name: str) -> int:
+    """DuckDB's number of the database `name`, -1 where it has none."""
+    found = cursor.execute(
+        "SELECT database_oid FROM duckdb_databases() WHERE lower(database_name) = lower(?)", [name]
+    ).fetchone()
+    return -1 if found is None else int(found[0])
+
+
+def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
+    """What makes a stream's view, macros and comments."""
+    name = f"{quoted(table.catalog)}.main.{quoted(table.name)}"
+    question = json.dumps({"function": STREAM, "table": table.full_name, "arguments": "{}"})
+    yield f"CREATE OR REPLACE VIEW {name} AS FROM {bind_sql(literal(question))}"
+    yield f"COMMENT ON VIEW {name} IS {literal(table.stream.description)}"
+    for column, text in _comments(table):
+        yield f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}"
+    keys = [key.column for key in table.keys]
+    options = [a for a in APIKIT.arguments if a.name not in _NOT_OF_A_STREAM and a.name not in keys]
+    declared = ", ".join(
+        [f"{quoted(key)} := '{ANY}'" for key in keys] + [f"{option.name} := {option.default}" for option in options]
+    )
+    given = {a.name: a.name for a in options} | {f"{a.name}_type": type_sql(a.name) for a in options if a.typed}
+    if keys:
+        given |= {"key": _struct(keys), "key_type": type_sql(_struct(keys))}
+    yield f"CREATE OR REPLACE MACRO {name}({declared}) AS TABLE FROM " + bind_sql(
+        call_sql({"function": literal(STREAM), "table": literal(table.full_name)}, given)
+    )
+    if function is not None:
+        arguments = ", ".join(
+            quoted(key.column) if key.required else f"{quoted(key.column)} := '{ANY}'" for key in table.keys
+        )
+        scalar = f"{quoted(table.catalog)}.main.{quoted(table.name + '_of')}"
+        yield (
+            f"CREATE OR REPLACE MACRO {scalar}({arguments}) AS "
+            f"{function}(CAST(to_json({_struct(keys)}) AS VARCHAR), {type_sql(_struct(keys))})"
+        )
+
+
+def _removed(catalog: str, stream: str) -> Iterator[str]:
+    name = f"{quoted(catalog)}.main.{quoted(stream)}"
+    yield f"DROP VIEW IF EXISTS {name}"
+    yield f"DROP MACRO TABLE IF EXISTS {name}"
+    yield f"DROP MACRO IF EXISTS {quoted(catalog)}.main.{quoted(stream + '_of')}"
+
+
+def _comments(table: StreamTable) -> Iterator[tuple[str, str]]:
+    """What is to be said of the columns: their meaning, and which predicates the API answers itself."""
+    operators: dict[str, list[str]] = {}
+    for key in table.stream.key_columns:
+        operators.setdefault(key.column.lower(), []).extend(key.operators)
+    required = {key.column.lower() for key in table.stream.key_columns if key.required}
+    for column in table.columns:
+        name = column.name.lower()
+        config = table.stream.columns.get(column.name)
+        pushed = f"the API answers {', '.join(dict.fromkeys(operators[name]))}" if name in operators else ""
+        texts = (config.description if config else "", "needed: = or IN" if name in required else pushed)
+        if any(texts):
+            yield column.name, "; ".join(filter(None, texts))
+
+
+def _struct(names: Sequence[str]) -> str:
+    return object_sql({name: quoted(name) for name in names})
