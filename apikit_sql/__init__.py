@@ -11,7 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from apikit_sql.connector.config import ConfigManager
+    from apikit_sql.connector.lint import LintFinding, lint
     from apikit_sql.connector.manifest import AuthConfig, Connector, PaginationConfig, RateLimitConfig, RetryConfig
+    from apikit_sql.connector.openapi import draft_manifest, read_document
     from apikit_sql.connector.registry import ConnectorRegistry
     from apikit_sql.engine.session import Session
     from apikit_sql.errors import (
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
         ScanInterrupted,
         SchemaDriftError,
     )
+    from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
 
@@ -38,7 +42,11 @@ _HOMES = {
     "apikit_sql.sql.install": ("install",),
     "apikit_sql.sql.connection": ("Connection", "connect"),
     "apikit_sql.engine.session": ("Session",),
+    "apikit_sql.connector.config": ("ConfigManager",),
+    "apikit_sql.connector.lint": ("LintFinding", "lint"),
+    "apikit_sql.connector.openapi": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
+    "apikit_sql.scan.trial": ("Trial", "try_out"),
     "apikit_sql.connector.manifest": ("AuthConfig", "Connector", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
     "apikit_sql.errors": (
         "ApikitError",
@@ -53,7 +61,6 @@ _HOMES = {
         "RateLimitError",
         "RequestError",
         "RequestsSpentError",
-        "RequestsSpentError",
         "ScanInterrupted",
         "SchemaDriftError",
     ),
@@ -66,11 +73,13 @@ __all__ = [
     "AuthError",
     "CallError",
     "ConfigError",
+    "ConfigManager",
     "Connection",
     "Connector",
     "ConnectorNotFoundError",
     "ConnectorRegistry",
     "DecodeError",
+    "LintFinding",
     "OriginError",
     "PaginationConfig",
     "PaginationError",
@@ -82,8 +91,13 @@ __all__ = [
     "ScanInterrupted",
     "SchemaDriftError",
     "Session",
+    "Trial",
     "connect",
+    "draft_manifest",
     "install",
+    "lint",
+    "read_document",
+    "try_out",
 ]
 
 

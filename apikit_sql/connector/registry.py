@@ -90,6 +90,10 @@ class ConnectorRegistry:
             self._checked[name] = chain, connector
         return connector
 
+    def joined(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """`data` of a manifest with those of the connectors that it extends. Raises ConfigError where there is none."""
+        return self._whole(Manifest(f"the connector {data.get('name')!r}", data), [], 0)
+
     def where(self, name: str) -> str:
         """The place of the manifest of this name. Raises ConnectorNotFoundError."""
         return self._find(name, 0).where

@@ -224,6 +224,8 @@ def _cursor(settings: PaginationConfig, page: Page) -> Any:  # noqa: ANN401 - an
         return page.headers.get(settings.next_cursor_header)
     if settings.next_cursor_path:
         return page.envelope.at(settings.next_cursor_path)
+    if page.envelope.is_single and page.envelope.record_path == "":
+        return None  # one object, no list that could go on
     return page.envelope.of_last_record(settings.cursor_record_field or "")
 
 

@@ -82,12 +82,13 @@ def reason_of(response: httpx.Response, secrets: tuple[str, ...]) -> str:
         return ""
     while isinstance(body, list) and body:
         body = body[0]
-    for key in ("message", "error", "errors", "error_description", "detail", "title"):
+    for key in ("message", "error", "errors", "error_description", "detail", "title", "errorMessages"):
         found = body.get(key) if isinstance(body, dict) else None
         if isinstance(found, list) and found:
             found = found[0]
         if isinstance(found, dict):
-            found = found.get("message") or found.get("detail") or found.get("title")
+            texts = (f"{name}: {text}" for name, text in found.items() if isinstance(text, str))
+            found = found.get("message") or found.get("detail") or found.get("title") or next(texts, None)
         if isinstance(found, str) and found:
             words = redact(found, secrets)  # a piece of one would not be known
             printable = "".join(character if character.isprintable() else " " for character in words)

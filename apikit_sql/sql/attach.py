@@ -33,7 +33,18 @@ RowFunction = Callable[[pa.Array, pa.Array], pa.Array]
 ANY = "<any>"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _NOT_OF_A_STREAM = frozenset(
-    "connector path path_params data_path pagination filters method body nested sample_pages".split()
+    [
+        "connector",
+        "path",
+        "path_params",
+        "data_path",
+        "pagination",
+        "filters",
+        "method",
+        "body",
+        "nested",
+        "sample_pages",
+    ]
 )
 
 

@@ -228,7 +228,7 @@ class TestRequiredKeys:
 
     def test_a_missing_required_key_says_what_to_write(self, rows: Rows, api: FakeApi) -> None:
         with pytest.raises(
-            duckdb.InvalidInputException, match=r"needs region \(= or IN\) in WHERE; a join cannot supply"
+            duckdb.InvalidInputException, match=r"needs region \(= or IN\); a join cannot supply"
         ):
             rows("FROM apikit('demo', 'warehouses')")
 

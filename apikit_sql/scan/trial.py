@@ -1,0 +1,90 @@
+"""try_out(): one page of each stream of a connector, to see whether its manifest is true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from threading import Event
+from typing import Any, Literal
+
+import pyarrow as pa
+
+from apikit_sql.column_types import Column
+from apikit_sql.connector.manifest import Connector
+from apikit_sql.engine.session import Session, default_session
+from apikit_sql.errors import ApikitError
+from apikit_sql.plan.call import call_of
+from apikit_sql.plan.planner import plan_call
+from apikit_sql.plan.pushdown import push_down
+from apikit_sql.plan.request_plan import ScanPlan
+from apikit_sql.scan.batches import PageReader
+from apikit_sql.scan.dataset import columns_of
+from apikit_sql.scan.decode import PageDecoder
+from apikit_sql.scan.schema import arrow_schema
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What one page of a stream has shown.
+
+    `skipped` streams need keys that were not given; `message` says which, or what failed. `unseen` are fields of the
+    page's last record that no column has, `empty` columns that are NULL in all `rows` of them.
+    """
+
+    stream: str
+    state: Literal["ok", "failed", "skipped"]
+    rows: int = 0
+    unseen: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    message: str = ""
+
+    def __str__(self) -> str:
+        """The trial as one line."""
+        told = [f"{self.rows} rows"] if self.state == "ok" else [self.message]
+        told += [f"fields without a column: {', '.join(self.unseen)}"] if self.unseen else []
+        told += [f"always NULL: {', '.join(self.empty)}"] if self.empty else []
+        return f"{self.stream}: {self.state}: {'; '.join(told)}"
+
+
+def try_out(connector: str, keys: Mapping[str, object] | None = None, *, session: Session | None = None) -> list[Trial]:
+    """A trial of each stream of the `connector`, in the manifest's order, a request each.
+
+    `keys` are values of key columns, for all streams that have them: `{'owner': 'duckdb', 'repo': 'duckdb'}`. An answer
+    that is an error is told in its trial; raises ConnectorNotFoundError, and ConfigError for a manifest or a setting
+    that is wrong.
+    """
+    used = session or default_session()
+    found = used.connector(connector)
+    return [_tried(found, stream, dict(keys or {}), used) for stream in found.streams]
+
+
+def _tried(connector: Connector, name: str, keys: Mapping[str, object], session: Session) -> Trial:
+    stream = connector.streams[name]
+    known = {key.column: keys[key.column] for key in stream.key_columns if "=" in key.operators and key.column in keys}
+    needed = dict.fromkeys(key.column for key in stream.key_columns if key.required)
+    if lacking := [column for column in needed if column not in known]:
+        return Trial(name, "skipped", message=f"needs {' and '.join(lacking)}")
+    arguments: dict[str, Any] = {"connector": connector.name, "path": name, "pages": 1}
+    try:
+        plan = plan_call(call_of(arguments | ({"keys": [known]} if known else {})), connector)
+        columns = columns_of(plan, session, Event())
+        rows, unseen = _read(plan, columns, session)
+    except ApikitError as error:
+        session.remember(error)
+        return Trial(name, "failed", message=str(error))
+    empty = tuple(
+        column.name for column in columns if rows.num_rows and rows.column(column.name).null_count == len(rows)
+    )
+    return Trial(name, "ok", rows.num_rows, unseen, empty)
+
+
+def _read(plan: ScanPlan, columns: tuple[Column, ...], session: Session) -> tuple[pa.Table, tuple[str, ...]]:
+    """The rows of the first page, and the fields of it that no column has."""
+    cancelled = Event()
+    trips = push_down(plan, ())
+    with session.running(cancelled), session.pages(plan, trips, cancelled) as scan:
+        decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
+        reader = PageReader(trips, columns, columns, None, decoder)
+        batches = [reader.read(number, page) for number, page in scan.pages]
+        return pa.Table.from_batches(batches, arrow_schema(columns)), tuple(sorted(scan.record.unseen))
