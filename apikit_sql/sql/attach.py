@@ -32,20 +32,9 @@ RowFunction = Callable[[pa.Array, pa.Array], pa.Array]
 #: What a key's argument is where none is given: NULL would be a value that is not there.
 ANY = "<any>"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_NOT_OF_A_STREAM = frozenset(
-    [
-        "connector",
-        "path",
-        "path_params",
-        "data_path",
-        "pagination",
-        "filters",
-        "method",
-        "body",
-        "nested",
-        "sample_pages",
-    ]
-)
+#: The options of apikit() that a stream has settled.
+_SETTLED = frozenset({"connector", "path", "path_params", "data_path", "pagination", "filters", "method", "body"})
+_OF_INFERRED = frozenset({"nested", "sample_pages"})  # columns, of which a table has its own
 
 
 @dataclass(frozen=True)
@@ -220,7 +209,7 @@ def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
     for column, text in _comments(table):
         yield f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}"
     keys = [key.column for key in table.keys]
-    options = [a for a in APIKIT.arguments if a.name not in _NOT_OF_A_STREAM and a.name not in keys]
+    options = [a for a in APIKIT.arguments if a.name not in {*_SETTLED, *_OF_INFERRED, *keys}]
     declared = ", ".join(
         [f"{quoted(key)} := '{ANY}'" for key in keys] + [f"{option.name} := {option.default}" for option in options]
     )

@@ -253,7 +253,7 @@ def test_the_rest_of_a_declared_tables_path_may_come_from_where() -> None:
     scan = plan("/{owner}/{repo}", [{"repo": "x"}, {"repo": "y"}], columns={"id": "BIGINT"})
 
     assert paths(push_down(scan, [OneOf("owner", ("a",))])) == ["/a/x", "/a/y"]
-    with pytest.raises(CallError, match=r"needs owner \(= or IN\); a join cannot"):
+    with pytest.raises(CallError, match=r"needs owner and repo \(= or IN\); a join cannot"):
         push_down(scan, ())
 
 
