@@ -57,6 +57,9 @@ def _base_url(environ: Mapping[str, str]) -> str:
 
 
 def _auth(environ: Mapping[str, str]) -> dict[str, str]:
+    if bool(environ.get("CLIENT_ID")) != bool(environ.get("CLIENT_SECRET")):
+        message = "the connector 'env': of CLIENT_ID and CLIENT_SECRET only one is set. OAuth2 needs both."
+        raise ConfigError(message)
     if environ.get("CLIENT_ID"):
         path = environ.get("TOKEN_PATH") or "/oauth2/token"
         return {"type": "oauth2", "client_id": "env:CLIENT_ID", "client_secret": "env:CLIENT_SECRET", "token_url": path}

@@ -145,9 +145,10 @@ class ConnectorRegistry:
         near = difflib.get_close_matches(name, known, n=3)
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
         place = self._folders[-1] if self._folders else config_file()
+        base_url = f"https://{name}" if "." in name else "https://api.example.com"
         return (
             f"no connector is named {name!r}. {hint} Your own are read from {place}. "
-            "A base URL works too: apikit('https://api.example.com', '/path')."
+            f"A base URL works too: apikit({base_url!r}, '/path')."
         )
 
 

@@ -47,6 +47,9 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     ConnectorNotFoundError for an unknown name.
     """
     with _LOCK:
+        if session is not None and not isinstance(session, Session):
+            message = f"session: {type(session).__name__} is no Session; write session=apikit_sql.Session()."
+            raise ConfigError(message)
         database = database_of(con)
         known = Permissions(default_session()) if database is None else database.permissions
         shared = session or known.session

@@ -60,6 +60,14 @@ def test_the_base_url_has_two_names(environ: dict[str, str], base_url: str) -> N
     assert connector_of(environ).base_url == base_url
 
 
+@pytest.mark.parametrize("half", [{"CLIENT_ID": "shop"}, {"CLIENT_SECRET": SECRET}])
+def test_half_of_an_oauth_client_is_told(half: dict[str, str]) -> None:
+    with pytest.raises(ConfigError, match="of CLIENT_ID and CLIENT_SECRET only one is set") as raised:
+        connector_of(BASE | half | {"APIKIT_TOKEN": "other"})
+
+    assert SECRET not in str(raised.value)
+
+
 @pytest.mark.parametrize("environ", [{}, {"API_BASE_URL": ""}, {"CLIENT_ID": "x", "CLIENT_SECRET": SECRET}])
 def test_without_a_base_url_it_says_what_to_set(environ: dict[str, str]) -> None:
     assert not is_described(environ)
@@ -81,7 +89,7 @@ def test_client_id_and_secret_are_oauth2() -> None:
 
 
 def test_the_token_path_is_the_users() -> None:
-    auth = connector_of(BASE | {"CLIENT_ID": "shop", "TOKEN_PATH": "/login/token"}).auth
+    auth = connector_of(BASE | {"CLIENT_ID": "shop", "CLIENT_SECRET": SECRET, "TOKEN_PATH": "/login/token"}).auth
 
     assert auth.token_url == "/login/token"
 
@@ -162,7 +170,7 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 @pytest.mark.parametrize("path", ["oauth2/token", "/token?x=1", "/to ken", "/token#x", "https://user@login.test/token"])
 def test_a_token_path_that_is_none_is_named(path: str) -> None:
     with pytest.raises(ConfigError, match="TOKEN_PATH: "):
-        connector_of(BASE | {"CLIENT_ID": "shop", "TOKEN_PATH": path})
+        connector_of(BASE | {"CLIENT_ID": "shop", "CLIENT_SECRET": SECRET, "TOKEN_PATH": path})
 
 
 @pytest.mark.parametrize("variable", ["API_BASE_URL", "TOKEN_PATH", "MAX_RETRIES"])
@@ -231,19 +239,21 @@ def test_a_token_path_never_leaves_the_host_of_the_base_url(monkeypatch: pytest.
 
 
 def test_a_whole_token_url_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    connector = described(monkeypatch, CLIENT_ID="shop", TOKEN_PATH="https://login.test/token")
+    connector = described(monkeypatch, CLIENT_ID="shop", CLIENT_SECRET=SECRET, TOKEN_PATH="https://login.test/token")
 
     assert connector.auth.token_url == "https://login.test/token"
 
 
 def test_secrets_are_not_taken_out_of_tls(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigError, match=r"env: auth\.token_url must be https"):
-        described(monkeypatch, CLIENT_ID="shop", TOKEN_PATH="http://login.test/token")
+        described(monkeypatch, CLIENT_ID="shop", CLIENT_SECRET=SECRET, TOKEN_PATH="http://login.test/token")
 
 
 @pytest.mark.parametrize("token_url", ["http://127.0.0.1:8080/token", "https://login.test/token", "/token"])
 def test_an_api_without_tls_may_have_its_tokens_without(monkeypatch: pytest.MonkeyPatch, token_url: str) -> None:
-    connector = described(monkeypatch, API_BASE_URL="http://127.0.0.1:8080", CLIENT_ID="shop", TOKEN_PATH=token_url)
+    connector = described(
+        monkeypatch, API_BASE_URL="http://127.0.0.1:8080", CLIENT_ID="shop", CLIENT_SECRET=SECRET, TOKEN_PATH=token_url
+    )
 
     assert (connector.auth.token_url or "").endswith("/token")
 

@@ -302,3 +302,10 @@ def test_a_manifest_that_comes_later_is_found_and_so_is_a_folder(
 
     assert registry.get("late").base_url == "https://late.test"
     assert "late" in registry.names()
+
+
+def test_a_host_is_answered_with_its_base_url() -> None:
+    with pytest.raises(
+        ConnectorNotFoundError, match=r"A base URL works too: apikit\('https://api.acme.test', '/path'\)"
+    ):
+        ConnectorRegistry([]).get("api.acme.test")
