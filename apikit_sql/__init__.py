@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from apikit_sql.connector.config import ConfigManager
     from apikit_sql.connector.lint import LintFinding, lint
     from apikit_sql.connector.manifest import AuthConfig, Connector, PaginationConfig, RateLimitConfig, RetryConfig
-    from apikit_sql.connector.openapi import draft_manifest, read_document
     from apikit_sql.connector.registry import ConnectorRegistry
     from apikit_sql.engine.session import Session
     from apikit_sql.errors import (
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
         ScanInterrupted,
         SchemaDriftError,
     )
+    from apikit_sql.openapi.draft import draft_manifest, read_document
     from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
@@ -44,7 +44,7 @@ _HOMES = {
     "apikit_sql.engine.session": ("Session",),
     "apikit_sql.connector.config": ("ConfigManager",),
     "apikit_sql.connector.lint": ("LintFinding", "lint"),
-    "apikit_sql.connector.openapi": ("draft_manifest", "read_document"),
+    "apikit_sql.openapi.draft": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
     "apikit_sql.scan.trial": ("Trial", "try_out"),
     "apikit_sql.connector.manifest": ("AuthConfig", "Connector", "PaginationConfig", "RateLimitConfig", "RetryConfig"),

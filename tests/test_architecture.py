@@ -17,7 +17,7 @@ FLOORS = {
     "errors": 0,
     "column_types": 1, "records": 1, "secrets": 1, "redaction": 1, "origin": 1, "demo": 1,
     "connector": 2,
-    "plan": 3,
+    "plan": 3, "openapi": 3,
     "engine": 4,
     "scan": 5,
     "sql": 8,
@@ -37,6 +37,8 @@ DOORS: dict[str, set[str]] = {
     "tenacity": {"engine"},
     "pydantic": {"connector", "plan"},
     "keyring": {"secrets"},
+    "tomli_w": {"connector", "openapi"},
+    "ruamel": {"openapi"},
     "numpy": set(),
     "pytz": set(),
 }
