@@ -51,7 +51,7 @@ def is_stored(text: str) -> bool:
     if match is None:
         return True
     kind, name = match.groups()
-    return bool(os.environ.get(name)) if kind == "env" else kept(name) is not None
+    return bool(os.environ.get(name) if kind == "env" else kept(name))
 
 
 def keep(name: str, secret: str) -> None:

@@ -12,7 +12,6 @@ settings.site = "acme"
 from __future__ import annotations
 
 import contextlib
-import copy
 import os
 import re
 import sys
@@ -24,43 +23,58 @@ from typing import Any
 
 import tomli_w
 
-from apikit_sql.connector.findings import check
+from apikit_sql.connector.findings import Finding, check
 from apikit_sql.connector.manifest import SECRET_FIELDS
+from apikit_sql.connector.template import is_label
 from apikit_sql.errors import ConfigError
-from apikit_sql.secrets import forget, is_reference, keep
+from apikit_sql.secrets import forget, is_reference, keep, kept
 
 _HEADER = re.compile(r"\s*\[\s*(?P<key>[^\[\]]+?)\s*\]\s*(#.*)?")
 
 
 def config_file() -> Path:
-    """The user's config file, which need not be there: `APIKIT_CONFIG_PATH`, that file or `config.toml` in it."""
+    """The user's config file, which need not be there: `APIKIT_CONFIG_PATH`, that file or `config.toml` in it.
+
+    Raises ConfigError where it begins with `~` and there is no such home folder.
+    """
     given = os.environ.get("APIKIT_CONFIG_PATH")
-    if not given:
-        return Path.home() / ".config" / "apikit" / "config.toml"
-    path = Path(given).expanduser()
-    return path if path.suffix == ".toml" and not path.is_dir() else path / "config.toml"
+    try:
+        path = Path(given).expanduser() if given else Path.home() / ".config" / "apikit" / "config.toml"
+    except RuntimeError as error:
+        message = f"the config file cannot be found: {error} Set APIKIT_CONFIG_PATH."
+        raise ConfigError(message) from None
+    return path if path.is_file() or (path.suffix == ".toml" and not path.is_dir()) else path / "config.toml"
 
 
 def read_toml(text: str, where: str) -> dict[str, Any]:
     """What the TOML `text` says. Raises ConfigError that names the place."""
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # very long numbers, deep nesting
         message = f"{where} cannot be read as TOML: {error}"
         raise ConfigError(message) from None
 
 
+def wrong_entries(data: Mapping[str, Any]) -> list[Finding]:
+    """What a config file's `data` hold beside tables of connectors."""
+    connectors = data.get("connectors", {})
+    found = [Finding(key, "means nothing here; write [connectors.NAME]") for key in data.keys() - {"connectors"}]
+    if not isinstance(connectors, dict):
+        return [*found, Finding("connectors", "means nothing here; write [connectors.NAME]")]
+    found += [
+        Finding(f"connectors.{name}", f"is not a table; write [connectors.{name}] and its settings below")
+        for name, entry in connectors.items()
+        if not isinstance(entry, dict)
+    ]
+    return sorted(found, key=str)
+
+
 def entries_of(data: Mapping[str, Any], where: str) -> dict[str, dict[str, Any]]:
     """The connectors that a config file's `data` declares, by name. Raises ConfigError for what else it holds."""
-    connectors = data.get("connectors", {})
-    other = sorted(data.keys() - {"connectors"})
-    if other or not isinstance(connectors, dict):
-        message = f"{where}: {other[0] if other else 'connectors'} means nothing here; write [connectors.NAME]."
+    if found := wrong_entries(data):
+        message = f"{where}: " + "; ".join(f"{finding.key} {finding.message}" for finding in found)
         raise ConfigError(message)
-    for name, entry in connectors.items():
-        if not isinstance(entry, dict):
-            message = f"{where}: connectors.{name} is not a table; write [connectors.{name}] and its settings below."
-            raise ConfigError(message)
+    connectors: dict[str, dict[str, Any]] = data.get("connectors", {})
     return connectors
 
 
@@ -94,28 +108,28 @@ class ConfigManager:
         file refers to them; a reference (`env:NAME`) is written as it is. A token alone means bearer. Raises
         ConfigError where the name is taken, something is wrong, or no keyring is there; then nothing is changed.
         """
-        references = {
-            field: f"keyring:{name}.{field}" for field in auth.keys() & _KEPT if not is_reference(auth[field])
-        }
+        given = _without_none(
+            base_url=base_url, extends=extends, settings=settings, auth=_without_none(type=auth_type) | auth
+        )
+        _refuse_what_is_wrong(name, given)
+        are_secret = SECRET_FIELDS if "password" not in auth else SECRET_FIELDS - {"username"}
+        secrets = {f"{name}.{key}": auth[key] for key in auth.keys() & are_secret if not is_reference(auth[key])}
+        written = {key: f"keyring:{name}.{key}" if f"{name}.{key}" in secrets else value for key, value in auth.items()}
         kind = auth_type or ("bearer" if set(auth) == {"token"} and not extends else None)
-        entry = {
-            "extends": extends,
-            "base_url": base_url,
-            "settings": dict(settings or {}),
-            "auth": {"type": kind, **auth, **references},
-        }
-        entry = {key: _without_none(value) for key, value in entry.items() if _without_none(value)}
-        _refuse_what_is_wrong(name, entry, is_whole=extends is None)
+        entry = _without_none(
+            extends=extends, base_url=base_url, settings=settings, auth=_without_none(type=kind, **written)
+        )
+        if not extends:
+            _refuse(name, check({"name": name, **entry})[1])
         with _locked(self.path):
             text = self._text()
-            if name in self._entries(text):
+            entries = self._entries(text)
+            if name in entries:
                 message = f"{self.path} has a connector {name!r} already. Remove it first: remove_connector({name!r})."
                 raise ConfigError(message)
-            for field in references:
-                keep(f"{name}.{field}", auth[field])
-            start = text if text.endswith("\n") or not text else text + "\n"
-            addition = tomli_w.dumps({"connectors": {name: entry}})
-            self._write(start + ("\n" if start else "") + addition, self._entries(text) | {name: entry})
+            changed = self._checked(_with_table(text, name, entry), entries | {name: entry})
+            with _keeping(secrets):
+                _replace(self.path, changed)
 
     def remove_connector(self, name: str) -> None:
         """Take the connector `name` out of the file, and its secrets out of the keyring.
@@ -128,15 +142,17 @@ class ConfigManager:
             if name not in entries:
                 message = f"{self.path} declares no connector {name!r} (it has {', '.join(sorted(entries)) or 'none'})."
                 raise ConfigError(message)
-            removed = entries[name]
-            self._write(_without_table(text, name), {other: entries[other] for other in entries.keys() - {name}})
-        for field, value in removed.get("auth", {}).items():
-            if value == f"keyring:{name}.{field}":
-                forget(f"{name}.{field}")
+            left = {other: entry for other, entry in entries.items() if other != name}
+            _replace(self.path, self._checked(_without_table(text, name), left))
+        still_wanted = set(_texts(left))
+        for reference in set(_texts(entries[name])) - still_wanted:
+            if reference.startswith(f"keyring:{name}."):
+                forget(reference.removeprefix("keyring:"))
 
     def _text(self) -> str:
         try:
-            return self.path.read_text(encoding="utf-8")
+            with self.path.open(encoding="utf-8", newline="") as file:  # line ends stay as they are
+                return file.read()
         except FileNotFoundError:
             return ""
         except (OSError, UnicodeDecodeError) as error:
@@ -146,8 +162,8 @@ class ConfigManager:
     def _entries(self, text: str) -> dict[str, dict[str, Any]]:
         return entries_of(read_toml(text, str(self.path)), str(self.path))
 
-    def _write(self, text: str, expected: Mapping[str, Any]) -> None:
-        """Put `text` in the file's place, if it declares exactly what is `expected`."""
+    def _checked(self, text: str, expected: Mapping[str, Any]) -> str:
+        """`text`, if it declares exactly what is `expected`. Raises ConfigError otherwise."""
         try:
             is_as_expected = self._entries(text) == expected
         except ConfigError:
@@ -155,43 +171,98 @@ class ConfigManager:
         if not is_as_expected:
             message = f"{self.path} cannot be changed without touching something else. Edit it by hand."
             raise ConfigError(message)
-        _replace(self.path.resolve(), text)
+        return text
 
 
-_KEPT = SECRET_FIELDS - {"username"}
+def _without_none(**values: Any) -> dict[str, Any]:  # noqa: ANN401 - TOML values
+    """`values` without what is None or an empty table."""
+    return {key: value for key, value in values.items() if value is not None and value != {}}
 
 
-def _without_none(value: Any) -> Any:  # noqa: ANN401 - a TOML value
-    return {key: each for key, each in value.items() if each is not None} if isinstance(value, dict) else value
+def _refuse_what_is_wrong(name: str, given: Mapping[str, Any]) -> None:
+    """Raise ConfigError for values that no entry can have; none of them is shown."""
+    auth, settings = given.get("auth", {}), given.get("settings", {})
+    texts = {"name": name, **{key: given[key] for key in given.keys() & {"base_url", "extends"}}}
+    texts |= {f"auth.{key}": value for key, value in auth.items()}
+    texts |= {f"settings.{key}": value for key, value in settings.items()}
+    found = [
+        Finding(key, "must be a text, not empty and without control characters")
+        for key, value in texts.items()
+        if not (isinstance(value, str) and value.strip() and value.isprintable())
+    ]
+    found += [
+        Finding(f"settings.{key}", "must be a hostname label: letters, digits and '-'")
+        for key, value in settings.items()
+        if isinstance(value, str) and not is_label(value)
+    ]
+    found += [
+        Finding(f"auth.{key}", "looks like a reference and is none; write env:NAME or keyring:NAME")
+        for key, value in auth.items()
+        if isinstance(value, str) and re.match(r"\s*(env|keyring)\s*:", value) and not is_reference(value)
+    ]
+    base = {"name": name, "base_url": given.get("base_url", "https://known.invalid")}
+    _refuse(name, found or check({**base, "auth": {"type": "bearer", "token": "env:KNOWN", **auth}})[1])
 
 
-def _refuse_what_is_wrong(name: str, entry: Mapping[str, Any], *, is_whole: bool) -> None:
-    """Raise ConfigError for an entry that no session could read."""
-    trial = copy.deepcopy({key: value for key, value in entry.items() if key not in {"extends", "settings"}})
-    if not is_whole:
-        trial.setdefault("base_url", "https://known.invalid")
-        if "type" not in trial.get("auth", {}):
-            trial.pop("auth", None)
-    _, found = check({"name": name, **trial})
+def _refuse(name: str, found: list[Finding]) -> None:
     if found:
         message = f"the connector {name!r} was not added: " + "; ".join(map(str, found))
         raise ConfigError(message)
 
 
+def _texts(value: object) -> Iterator[str]:
+    """Every text within a TOML value."""
+    if isinstance(value, str):
+        yield value
+    for each in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _texts(each)
+
+
+@contextlib.contextmanager
+def _keeping(secrets: Mapping[str, str]) -> Iterator[None]:
+    """While inside, `secrets` are in the keyring, and from then on unless it fails: then all is as it was before."""
+    before: dict[str, str | None] = {}
+    try:
+        for name, secret in secrets.items():
+            before[name] = kept(name)
+            keep(name, secret)
+        yield
+    except BaseException:
+        for name, old in before.items():
+            with contextlib.suppress(ConfigError):
+                _put_back(name, old)
+        raise
+
+
+def _put_back(name: str, secret: str | None) -> None:
+    if secret is None:
+        forget(name)
+    else:
+        keep(name, secret)
+
+
+def _with_table(text: str, name: str, entry: Mapping[str, Any]) -> str:
+    """`text` with the connector behind all others."""
+    end = "\r\n" if "\r\n" in text else "\n"
+    addition = tomli_w.dumps({"connectors": {name: entry}}).replace("\n", end)
+    start = text if text.endswith("\n") or not text else text + end
+    return start + (end if start else "") + addition
+
+
 def _without_table(text: str, name: str) -> str:
-    """`text` without the tables of the connector `name`; comments right above the next table belong to that one."""
-    kept: list[str] = []
+    """`text` without the tables of the connector `name`; comments behind its last line belong to what follows."""
+    kept_lines: list[str] = []
     cut: list[str] = []
     is_inside = False
-    for line in text.splitlines(keepends=True):
-        header = _HEADER.fullmatch(line.rstrip("\n"))
+    for line in re.findall(r"[^\n]*\n|[^\n]+", text):
+        header = _HEADER.fullmatch(line.rstrip("\r\n"))
         if header is not None:
             was_inside, is_inside = is_inside, _is_table_of(name, header["key"])
             if was_inside and not is_inside:
-                kept += _trailing_comments(cut)
+                kept_lines += _trailing_comments(cut)
             cut = []
-        (cut if is_inside else kept).append(line)
-    return "".join(kept)
+        (cut if is_inside else kept_lines).append(line)
+    return "".join(kept_lines + (_trailing_comments(cut) if is_inside else []))
 
 
 def _is_table_of(name: str, key: str) -> bool:
@@ -204,27 +275,32 @@ def _is_table_of(name: str, key: str) -> bool:
 
 
 def _trailing_comments(lines: list[str]) -> list[str]:
-    kept: list[str] = []
+    behind: list[str] = []
     for line in reversed(lines):
         if line.strip() and not line.lstrip().startswith("#"):
             break
-        kept.insert(0, line)
-    first = next((index for index, line in enumerate(kept) if line.strip()), len(kept))
-    return kept[first:]
+        behind.insert(0, line)
+    first = next((index for index, line in enumerate(behind) if line.strip()), len(behind))
+    return behind[first:]
 
 
 def _replace(path: Path, text: str) -> None:
-    """Put `text` at `path` as a whole or not at all, readable by its owner alone."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # with mode 0600
+    """Put `text` at `path` (or where a link there leads) as a whole or not at all, readable by its owner alone."""
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        place = path.resolve()
+        handle, temporary = tempfile.mkstemp(dir=place.parent, prefix=f".{place.name}.")  # with mode 0600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(temporary).replace(place)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except (OSError, UnicodeEncodeError) as error:
+        message = f"{path} cannot be written: {error}"
+        raise ConfigError(message) from None
 
 
 @contextlib.contextmanager

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ValidationError
-
+from apikit_sql.connector.findings import check
 from apikit_sql.connector.manifest import Connector
 from apikit_sql.errors import ConfigError
 
@@ -40,16 +39,15 @@ def connector_of(environ: Mapping[str, str]) -> Connector:
     for variable, (place, name, default) in _NUMBERS.items():
         value = environ.get(variable) or default
         (settings.setdefault(place, {}) if place else settings)[name] = value
-    try:
-        return Connector.model_validate(settings)
-    except ValidationError as error:
-        where: dict[tuple[str, ...], str] = {("base_url",): "API_BASE_URL", ("auth", "token_url"): "TOKEN_PATH"}
-        where |= {(place, name) if place else (name,): variable for variable, (place, name, _) in _NUMBERS.items()}
-        found = [(tuple(map(str, each["loc"])), each["msg"]) for each in error.errors(include_url=False)]
+    connector, found = check(settings)
+    if connector is None or found:
+        where = {"base_url": "API_BASE_URL", "auth.token_url": "TOKEN_PATH"}
+        where |= {f"{place}.{name}".lstrip("."): variable for variable, (place, name, _) in _NUMBERS.items()}
         message = "the connector 'env': " + "; ".join(
-            f"{where.get(place, '.'.join(place))}: {reason}" for place, reason in found
+            f"{where.get(each.key, each.key)}: {each.message}" for each in found
         )
-        raise ConfigError(message) from None
+        raise ConfigError(message)
+    return connector
 
 
 def _base_url(environ: Mapping[str, str]) -> str:

@@ -1,34 +1,86 @@
 """A manifest that `extends` another one: what it says itself, and below it what that one says.
 
-Tables are joined key by key; a table that names its own kind (`type`, `strategy`, `path`) takes the place of the other.
+Tables are joined key by key. An `auth` of its own `type`, a `pagination` of its own `strategy` and a stream of its own
+`path` take the place of the other's.
 """
 
+from __future__ import annotations
+
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
-_KINDS = frozenset({"type", "strategy", "path"})
+from apikit_sql.connector.manifest import SECRET_FIELDS
+from apikit_sql.connector.template import fields_of, is_label
 
 
 def extended(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """`below` with all that `above` says, which is no longer said to extend anything."""
-    joined = _joined(below, {key: value for key, value in above.items() if key != "extends"})
-    assert isinstance(joined, dict)  # noqa: S101 - both are tables
+    """`below` with all that `above` says; its name is its own, and it is no longer said to extend anything."""
+    said = {key: value for key, value in above.items() if key != "extends"}
+    known = {key: value for key, value in below.items() if key != "name"}
+    joined = {**known, **{key: _joined(known.get(key), value, (key,)) for key, value in said.items()}}
+    auth, own = joined.get("auth"), said.get("auth")
+    if known and isinstance(auth, Mapping) and isinstance(own, Mapping) and SECRET_FIELDS & own.keys():
+        joined["auth"] = (
+            {"optional": False, **own} if "type" in own else {**auth, "optional": own.get("optional", False)}
+        )
     return joined
 
 
 def with_given_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     """`data`, in which `settings` are the values of its variables, whatever the environment says."""
-    settings = data.get("settings")
+    settings, variables = data.get("settings"), data.get("variables", {})
     left = {key: value for key, value in data.items() if key != "settings"}
+    if not isinstance(settings, Mapping) or not isinstance(variables, Mapping):
+        return left
+    given = {}
+    for name in settings.keys() & _known_settings(data):
+        if isinstance(variable := variables.get(name, {}), Mapping):
+            given[name] = {**variable, "env": None, "default": settings[name]}
+    return left | {"variables": {**variables, **given}} if given else left
+
+
+def wrong_settings(data: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the `settings` of `data`, by key."""
+    settings, known = data.get("settings", {}), _known_settings(data)
     if not isinstance(settings, Mapping):
-        return left if settings is None else dict(data)  # then the model refuses it by its name
-    variables = dict(data.get("variables", {}))
+        return {"settings": "must be a table: settings.NAME = '...'"}
+    found = {}
     for name, value in settings.items():
-        variables[name] = {**variables.get(name, {}), "env": None, "default": value}
-    return left | {"variables": variables}
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1) or sorted(known)
+            found[f"settings.{name}"] = "there is no such setting" + (
+                f"; did you mean {' or '.join(near)}?" if near else ""
+            )
+        elif not isinstance(value, str):
+            found[f"settings.{name}"] = "must be a text"
+        elif not is_label(value):
+            found[f"settings.{name}"] = "is not a hostname label (letters, digits, '-')"
+    return found
 
 
-def _joined(below: object, above: object) -> object:
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)) or above.keys() & _KINDS:
+def _known_settings(data: Mapping[str, Any]) -> set[str]:
+    """The variables that `data` declares, and those that its URLs have."""
+    auth, variables = data.get("auth"), data.get("variables")
+    urls = [data.get("base_url"), auth.get("token_url") if isinstance(auth, Mapping) else None]
+    asked = {name for url in urls if isinstance(url, str) for name in fields_of(url)}
+    return asked | (set(variables) if isinstance(variables, Mapping) else set())
+
+
+def _joined(below: object, above: object, place: tuple[str, ...]) -> object:
+    if not isinstance(below, Mapping) or not isinstance(above, Mapping) or _kind_at(place) in above:
         return above
-    return {**below, **{key: _joined(below[key], value) if key in below else value for key, value in above.items()}}
+    return {**below, **{key: _joined(below.get(key), value, (*place, key)) for key, value in above.items()}}
+
+
+def _kind_at(place: tuple[str, ...]) -> str | None:
+    """The key by which a table at `place` says which kind it is."""
+    match place:
+        case ("auth",):
+            return "type"
+        case ("pagination",) | ("streams", _, "pagination"):
+            return "strategy"
+        case ("streams", _):
+            return "path"
+        case _:
+            return None

@@ -10,6 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from apikit_sql.connector.extending import with_given_settings, wrong_settings
 from apikit_sql.connector.manifest import (
     SECRET_FIELDS,
     AuthConfig,
@@ -27,7 +28,8 @@ from apikit_sql.secrets import is_reference
 
 #: A connector's name, which is a prefix in SQL.
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_PLAINLY = {"missing": "is needed", "tuple_type": "must be a list: ['...']", "string_type": "must be a text"}
+_TABLE = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a table")
+_PLAINLY = _TABLE | {"missing": "is needed", "tuple_type": "must be a list: ['...']", "string_type": "must be a text"}
 _MODELS: Mapping[str, type[BaseModel]] = {
     "": Connector,
     "auth": AuthConfig,
@@ -57,7 +59,7 @@ class Finding:
 def findings_of(error: ValidationError) -> list[Finding]:
     """What `error` found, without the values given."""
     return [
-        Finding(".".join(map(str, each["loc"])), _words(each["type"], each["msg"], each["loc"]))
+        Finding(_key(each["loc"]), _words(each["type"], each["msg"], each["loc"]))
         for each in error.errors(include_url=False, include_context=False, include_input=False)
     ]
 
@@ -69,13 +71,13 @@ def explain(error: ValidationError) -> str:
 
 def check(data: Mapping[str, Any]) -> tuple[Connector | None, list[Finding]]:
     """The connector that `data` declares, None where it declares none, and all that is wrong with it."""
+    found = [Finding(key, message) for key, message in wrong_settings(data).items()]
+    found += [*_wrong_names(data), *_credentials_elsewhere(data), *_out_of_tls(data)]
     try:
-        connector = Connector.model_validate(data)
+        connector = Connector.model_validate(with_given_settings(data))
     except ValidationError as error:
-        return None, findings_of(error)
-    found = list(_credentials_elsewhere(connector))
-    if not _NAME.fullmatch(connector.name):
-        found.append(Finding("name", f"{connector.name!r} must be lower case letters, digits and '_'"))
+        told = {finding.key for finding in found}
+        return None, found + [each for each in findings_of(error) if not {each.key, _setting_at(each.key)} & told]
     return connector, found
 
 
@@ -91,6 +93,10 @@ def literal_secrets(data: Mapping[str, Any]) -> list[Finding]:
     ]
 
 
+def _key(place: tuple[str | int, ...]) -> str:
+    return ".".join(str(step) for step in place if step != "[key]")
+
+
 def _words(kind: str, message: str, place: tuple[str | int, ...]) -> str:
     if kind == "extra_forbidden":
         return "there is no such setting" + _near(place)
@@ -102,16 +108,49 @@ def _near(place: tuple[str | int, ...]) -> str:
     for pattern, model in _MODELS.items():
         steps = pattern.split(".") if pattern else []
         if len(steps) == len(place) - 1 and all(s in {"*", str(p)} for s, p in zip(steps, place, strict=False)):
-            near = difflib.get_close_matches(str(place[-1]), model.model_fields, n=2)
+            known = [*model.model_fields, *(("extends", "settings") if model is Connector else ())]
+            near = difflib.get_close_matches(str(place[-1]), known, n=2)
             return f"; did you mean {' or '.join(near)}?" if near else ""
     return ""
 
 
-def _credentials_elsewhere(connector: Connector) -> Iterator[Finding]:
+def _setting_at(key: str) -> str:
+    """The setting that gave the value at `key`."""
+    return "settings." + key.removeprefix("variables.").removesuffix(".default")
+
+
+def _wrong_names(data: Mapping[str, Any]) -> Iterator[Finding]:
+    name, taken = data.get("name"), set[str]()
+    if isinstance(name, str) and not _NAME.fullmatch(name):
+        yield Finding("name", f"{name!r} must be lower case letters, digits and '_'")
+    for stream in _table(data.get("streams")):
+        if stream.lower() in taken:
+            message = "differs from another stream by case only, which DuckDB does not tell apart"
+            yield Finding(f"streams.{stream}", message)
+        taken.add(stream.lower())
+
+
+def _out_of_tls(data: Mapping[str, Any]) -> Iterator[Finding]:
+    """What would take a request, and with it a credential, out of TLS."""
+    origins, token_url = data.get("allowed_origins"), _table(data.get("auth")).get("token_url")
+    places = dict(enumerate(origins)) if isinstance(origins, list | tuple) else {}
+    urls = {f"allowed_origins.{number}": each for number, each in places.items()} | {"auth.token_url": token_url}
+    for key, url in urls.items():
+        if str(data.get("base_url")).startswith("https://") and str(url).startswith("http://"):
+            yield Finding(key, "must be https, as the base URL is")
+
+
+def _credentials_elsewhere(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Only what stands under `auth` is bound to the API's origin and masked."""
-    places = {f"headers.{name}": is_secret_header(name) for name in connector.headers}
-    for name, stream in connector.streams.items():
-        places |= {f"streams.{name}.params.{param}": is_secret_param(param) for param in stream.params}
+    places = {f"headers.{name}": is_secret_header(name) for name in _table(data.get("headers"))}
+    for name, stream in _table(data.get("streams")).items():
+        places |= {
+            f"streams.{name}.params.{each}": is_secret_param(each) for each in _table(_table(stream).get("params"))
+        }
     for place, is_secret in places.items():
         if is_secret:
             yield Finding(place, "carries a credential; say it under [auth], as a reference (env:NAME)")
+
+
+def _table(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

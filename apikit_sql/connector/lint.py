@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from apikit_sql.column_types import Struct, parse_type
-from apikit_sql.connector.config import entries_of
+from apikit_sql.connector.config import wrong_entries
 from apikit_sql.connector.findings import Finding, check, literal_secrets
 from apikit_sql.connector.manifest import Connector, Stream
 from apikit_sql.connector.registry import ConnectorRegistry
+from apikit_sql.connector.sources import Manifest
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import ConfigError
 from apikit_sql.origin import origin_of
 
 _AT_LINE = re.compile(r" \(at (?:line (\d+)|end of document).*\)")
-_CLOSERS = ("", "]", "}]", "}")  # what may end a value that goes on over several lines
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def lint(path: Path | str) -> list[LintFinding]:
         raise ConfigError(message) from None
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # RecursionError: nested very deeply
         at = _AT_LINE.search(str(error))
         line = int(at[1]) if at and at[1] else text.count("\n") + 1
         return [LintFinding(str(file), line, "", "error", f"no TOML: {_AT_LINE.sub('', str(error))}")]
@@ -71,39 +71,50 @@ Level = Literal["error", "warning"]
 
 
 def _findings(data: dict[str, Any], file: Path) -> Iterator[tuple[Level, Finding]]:
+    registry = ConnectorRegistry()
     if "connectors" not in data:
-        yield from _of_manifest({"name": file.name.removesuffix(".toml"), **data}, "")
+        manifest = Manifest(str(file), {"name": file.name.removesuffix(".toml"), **data})
+        registry.add(manifest)
+        yield from _of_manifest(manifest, registry, "")
         return
-    try:
-        entries = entries_of(data, str(file))
-    except ConfigError as error:
-        yield "error", Finding("", str(error))
-        return
-    for name, entry in entries.items():
-        yield from _of_manifest({"name": name, **entry}, f"connectors.{name}.")
+    yield from (("error", finding) for finding in wrong_entries(data))
+    entries = data["connectors"] if isinstance(data["connectors"], dict) else {}
+    manifests = {
+        name: Manifest(f"{file} [connectors.{name}]", {**entry, "name": name})
+        for name, entry in entries.items()
+        if isinstance(entry, dict)
+    }
+    for manifest in manifests.values():
+        registry.add(manifest)
+    for name, manifest in manifests.items():
+        if (own := entries[name].get("name", name)) != name:
+            yield "error", Finding(f"connectors.{name}.name", f"is {own!r}, but it stands under {name!r}")
+        yield from _of_manifest(manifest, registry, f"connectors.{name}.")
 
 
-def _of_manifest(data: dict[str, Any], prefix: str) -> Iterator[tuple[Level, Finding]]:
-    for finding in literal_secrets(data):
-        yield "error", Finding(prefix + finding.key, finding.message)
+def _of_manifest(manifest: Manifest, registry: ConnectorRegistry, prefix: str) -> Iterator[tuple[Level, Finding]]:
+    found = literal_secrets(manifest.data)
+    told = {finding.key for finding in found}
+    connector = None
     try:
-        whole = ConnectorRegistry().joined(data)
+        connector, more = check(registry.joined(manifest))
+        found += (finding for finding in more if finding.key not in told)
     except ConfigError as error:
-        yield "error", Finding(prefix + "extends", str(error))
-        return
-    connector, found = check(whole)
+        found.append(Finding("extends", str(error)))
     for finding in found:
-        yield "error", Finding(prefix + finding.key, finding.message)
-    for finding in _doubts(connector) if connector is not None else ():
+        yield "error", Finding((prefix + finding.key).rstrip("."), finding.message)
+    for finding in _doubts(connector) if connector is not None and not found else ():
         yield "warning", Finding(prefix + finding.key, finding.message)
 
 
 def _doubts(connector: Connector) -> Iterator[Finding]:
     """What the models admit, and hardly anybody means."""
-    wanted = {*fields_of(connector.base_url), *fields_of(connector.auth.token_url or "")}
-    for name in sorted(wanted - connector.variables.keys()):
-        yield Finding("base_url", f"{{{name}}} is no variable; declare [variables.{name}] with env or default")
-    for name in sorted(connector.variables.keys() - wanted):
+    urls = {"base_url": connector.base_url, "auth.token_url": connector.auth.token_url or ""}
+    wanted = {name: key for key, url in reversed(urls.items()) for name in fields_of(url)}
+    for name, key in wanted.items():
+        if name not in connector.variables:
+            yield Finding(key, f"{{{name}}} is no variable; declare [variables.{name}] with env or default")
+    for name in connector.variables.keys() - wanted.keys():
         yield Finding(f"variables.{name}", f"no URL has {{{name}}}")
     if connector.base_url.startswith("http://") and connector.auth.type != "none" and not _is_here(connector.base_url):
         yield Finding("base_url", "sends its credential in the clear; say https://")
@@ -164,68 +175,95 @@ def _is_here(base_url: str) -> bool:
 
 
 class Lines:
-    """Where the keys of a TOML text stand: told by how many lines of a table are needed until one is there."""
+    """Where the keys of a TOML text stand, told by what each of its statements holds."""
 
     def __init__(self, text: str) -> None:
         """The lines of `text`, which is TOML."""
-        self._lines = text.splitlines()
-        self._tables = list(_tables(self._lines))
+        self._statements = list(_statements(text.split("\n")))
 
     def of(self, key: str) -> int:
         """The line of the dotted `key`, that of the nearest one around it where it is missing, 0 for the file."""
-        steps = key.split(".") if key else []
+        steps = tuple(key.split(".")) if key else ()
         while steps:
-            for table, following in zip(self._tables, [*self._tables[1:], _Table(len(self._lines), ())], strict=True):
-                local = table.local(steps)
-                for number in range(table.start, following.start if local else table.start):
-                    if _is_in("\n".join(self._lines[table.start : number + 1]), local):
-                        return number + 1
-            steps.pop()
+            for statement in self._statements:
+                if line := statement.line_of(steps):
+                    return line
+            steps = steps[:-1]
         return 0
 
 
 @dataclass(frozen=True)
-class _Table:
-    """A table's header line, counted from 0, and its path; of an array's tables with their number in it."""
+class _Statement:
+    """A table's header, or a key with its value, from line `start` on; `table` is the path of the table."""
 
     start: int
-    path: tuple[str, ...]
+    lines: tuple[str, ...]
+    table: tuple[str, ...]
+    is_header: bool
 
-    def local(self, steps: Sequence[str]) -> list[str]:
-        """`steps` within a text that has this table alone, none where they do not lead into it."""
-        shared = min(len(steps), len(self.path))
-        if tuple(steps[:shared]) != self.path[:shared]:
-            return []
-        return ["0" if index < len(self.path) and step.isdigit() else step for index, step in enumerate(steps)]
-
-
-def _tables(lines: Sequence[str]) -> Iterator[_Table]:
-    """The tables of the text in order; what comes before the first header is one, too."""
-    yield _Table(0, ())
-    counts: Counter[tuple[str, ...]] = Counter()
-    for start, line in enumerate(lines):
-        if line.lstrip().startswith("["):
-            path: list[str] = []
-            data = _parsed(line)
-            while isinstance(data, Mapping) and data:
-                ((name, data),) = data.items()
-                path.append(name)
-            if isinstance(data, list):
-                counts[tuple(path)] += 1
-                path.append(str(counts[tuple(path)] - 1))
-            if data is not None and path:
-                yield _Table(start, tuple(path))
+    def line_of(self, steps: tuple[str, ...]) -> int:
+        """The line on which what `steps` lead to begins, 0 where it does not begin here."""
+        if self.is_header:
+            return self.start if self.table[: len(steps)] == steps else 0
+        depth = len(self.table)
+        within = steps[depth:]
+        if not within or steps[:depth] != self.table or not _leads(_parsed("\n".join(self.lines)), within):
+            return 0
+        for number in range(1, len(self.lines)):
+            begun = "\n".join(self.lines[:number])
+            if any(_leads(_parsed(begun + end), within) for end in _ENDS):
+                return self.start + number - 1
+        return self.start + len(self.lines) - 1
 
 
-def _is_in(text: str, steps: Sequence[str]) -> bool:
-    """Whether the beginning `text` of a table holds what `steps` lead to, an open value being closed."""
-    return any(_leads(_parsed(text + closer), steps) for closer in _CLOSERS)
+#: What may end a value that goes on over several lines.
+_ENDS = [
+    text + line + "".join(brackets)
+    for text in ("", '"""', '\n"""', "'''")
+    for line in ("", "\n")
+    for depth in range(4)
+    for brackets in product("]}", repeat=depth)
+]
+
+
+def _statements(lines: Sequence[str]) -> Iterator[_Statement]:
+    """The statements of a TOML text, in order: each is as many lines as are TOML for themselves."""
+    table: tuple[str, ...] = ()
+    arrays: dict[tuple[str, ...], int] = {}
+    start, held = 0, list[str]()
+    for number, line in enumerate(lines, start=1):
+        if not held:
+            start = number
+        held.append(line.removesuffix("\r"))
+        data = _parsed("\n".join(held))
+        if data is None:
+            continue
+        is_header = held[0].lstrip().startswith("[")
+        if is_header:
+            table = _table_of(data, arrays)
+        if data != {}:  # a comment, or nothing
+            yield _Statement(start, tuple(held), table, is_header)
+        held = []
+
+
+def _table_of(header: object, arrays: dict[tuple[str, ...], int]) -> tuple[str, ...]:
+    """The path of the table that a header opens; `arrays` counts those of arrays, whose numbers are steps of it."""
+    path: tuple[str, ...] = ()
+    while isinstance(header, Mapping) and header:
+        ((name, header),) = header.items()
+        path = (*path, name)
+        if isinstance(header, list):
+            arrays[path] = arrays.get(path, -1) + 1
+            header = header[0]
+        if path in arrays:
+            path = (*path, str(arrays[path]))
+    return path
 
 
 def _parsed(text: str) -> object:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return None
 
 
@@ -233,7 +271,7 @@ def _leads(data: object, steps: Sequence[str]) -> bool:
     for step in steps:
         if isinstance(data, Mapping) and step in data:
             data = data[step]
-        elif isinstance(data, list) and step.isdigit() and int(step) < len(data):
+        elif isinstance(data, list) and step.isdecimal() and int(step) < len(data):
             data = data[int(step)]
         else:
             return False

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
 
 from apikit_sql.column_types import JSON, Scalar, TimeFormat, parse_type
-from apikit_sql.connector.template import fields_of
+from apikit_sql.connector.template import check_path, fields_of, is_label
+from apikit_sql.errors import CallError
 from apikit_sql.origin import origin_of
 
 Operator = Literal["=", ">", ">=", "<", "<="]
@@ -35,27 +35,35 @@ def _as_column(value: object) -> object:
 SECRET_FIELDS = frozenset({"token", "api_key", "username", "password", "client_id", "client_secret", "refresh_token"})
 
 
+_HOST = r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
+_ORIGIN = re.compile(_HOST + "/?")
+_TOKEN_URL = re.compile(rf"({_HOST})?/[^?#\s\\@]+")
+_BASE_URL = re.compile(rf"{_HOST}(/[^?#\s\\]*)?")
+_FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
+_STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
 def _checked_origin(text: str) -> str:
-    if urlsplit(text).scheme not in {"http", "https"} or not origin_of(text).host or urlsplit(text).path.strip("/"):
-        message = f"{text!r} is not an origin; write 'https://host' or 'https://host:port'"
+    if not _ORIGIN.fullmatch(text):
+        message = "is not an origin; write 'https://host' or 'https://host:port'"
         raise ValueError(message)
     return text
 
 
-_TOKEN_URL = re.compile(r"(https?:/)?/[^?#\s\\@]+")
-_BASE_URL = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._{}-]+)(:[0-9]{1,5})?(/[^?#\s\\]*)?")
-_STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-
-
 def _checked_token_url(text: str) -> str:
-    if not _TOKEN_URL.fullmatch(text):
+    if not _TOKEN_URL.fullmatch(_FIELD.sub("x", text)):
         message = "must be 'https://host/path', or '/path' behind the base URL, without parameters and credentials"
         raise ValueError(message)
     return text
 
 
 def _checked_base_url(text: str) -> str:
-    if not _BASE_URL.fullmatch(text):
+    whole = _FIELD.sub("x", text)  # a field is a part of the host's name
+    try:
+        is_url = bool(_BASE_URL.fullmatch(whole)) and origin_of(whole).host != ""
+    except ValueError:  # a port or an address that is none, a name that cannot be one
+        is_url = False
+    if not is_url:
         message = "must be 'https://host' with a port and a path if need be, without parameters and credentials"
         raise ValueError(message)
     return text
@@ -63,13 +71,46 @@ def _checked_base_url(text: str) -> str:
 
 def _checked_path(text: str) -> str:
     if not text.startswith("/"):
-        message = f"must start with '/': '/{text}'"
+        is_path = not {":", "@", "?"} & set(text)  # else it may show a credential
+        message = f"must start with '/': '/{text}'" if is_path else "must start with '/', without the base URL in front"
+        raise ValueError(message)
+    try:
+        check_path(text)
+    except CallError:
+        message = "has a '?', a '#', a '.' or '..' step, or braces that are no {field}; say parameters under params"
+        raise ValueError(message) from None
+    return text
+
+
+def _checked_stream(name: str) -> str:
+    if not _STREAM.fullmatch(name):
+        message = "must be letters, digits and '_': it is a table's name"
+        raise ValueError(message)
+    return name
+
+
+def _checked_param(value: object) -> object:
+    if not isinstance(value, str | int | float | bool) and not (isinstance(value, list) and all(map(_is_text, value))):
+        message = "must be a text, a number, a boolean or a list of texts"
+        raise ValueError(message)
+    return value
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _checked_label(text: str) -> str:
+    if not is_label(text):
+        message = "is not a hostname label (letters, digits, '-')"
         raise ValueError(message)
     return text
 
 
 OriginText = Annotated[str, AfterValidator(_checked_origin)]
 TypeText = Annotated[str, AfterValidator(_checked_type)]
+StreamName = Annotated[str, AfterValidator(_checked_stream)]
+ParamValue = Annotated[Any, AfterValidator(_checked_param)]
 Seconds = Annotated[float, Field(ge=0)]
 
 
@@ -245,7 +286,7 @@ class Variable(_Model):
 
     description: str = ""
     env: str | None = None
-    default: str | None = None
+    default: Annotated[str, AfterValidator(_checked_label)] | None = None
 
 
 class Stream(_Model):
@@ -257,7 +298,7 @@ class Stream(_Model):
     method: Literal["GET", "POST"] = "GET"
     body: dict[str, Any] = Field(default_factory=dict)
     data_path: str | None = None
-    params: dict[str, str | int | float | bool | list[str]] = Field(default_factory=dict)
+    params: dict[str, ParamValue] = Field(default_factory=dict)
     pagination: PaginationConfig | None = None
     columns: dict[str, ColumnChoice] = Field(default_factory=dict)
     key_columns: tuple[KeyColumn, ...] = ()
@@ -306,24 +347,4 @@ class Connector(_Model):
     timeout: Annotated[float, Field(gt=0)] = 30
     concurrency: Annotated[int, Field(ge=1)] = 8
     data_path: str | None = None
-    streams: dict[str, Stream] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _has_tables_names(self) -> Self:
-        """A stream is a table of the connector's catalog, where DuckDB does not tell cases apart."""
-        for name in self.streams:
-            if not _STREAM.fullmatch(name):
-                message = f"the stream {name!r} must be letters, digits and '_': it is a table's name"
-                raise ValueError(message)
-        if len({name.lower() for name in self.streams}) < len(self.streams):
-            message = "two streams differ by case only, which DuckDB does not tell apart"
-            raise ValueError(message)
-        return self
-
-    @model_validator(mode="after")
-    def _stays_in_tls(self) -> Self:
-        for origin in self.allowed_origins if self.base_url.startswith("https://") else ():
-            if origin.startswith("http://"):
-                message = f"allowed_origins has {origin!r}, but the base URL is https: say the https one"
-                raise ValueError(message)
-        return self
+    streams: dict[StreamName, Stream] = Field(default_factory=dict)

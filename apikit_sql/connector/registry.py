@@ -5,7 +5,8 @@ from __future__ import annotations
 import builtins
 import difflib
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -13,13 +14,15 @@ from typing import Any, ClassVar
 
 from apikit_sql.connector import environment
 from apikit_sql.connector.config import config_file
-from apikit_sql.connector.extending import extended, with_given_settings
+from apikit_sql.connector.extending import extended
 from apikit_sql.connector.findings import check
 from apikit_sql.connector.manifest import Connector
 from apikit_sql.connector.settings import with_settings
 from apikit_sql.connector.sources import Manifest, ManifestFiles, Source, told
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
 
+#: Files are read once for all registries, and again when they have changed.
+_FILES = ManifestFiles()
 _Definer = Callable[[], Connector]
 
 
@@ -35,9 +38,7 @@ class ConnectorRegistry:
     def __init__(self, folders: Iterable[Traversable] | None = None) -> None:
         """A registry of all those places, or of the manifests in `folders` alone; a later folder's manifest wins."""
         self._folders = None if folders is None else tuple(folders)
-        self._files = ManifestFiles()
         self._added: dict[str, Manifest] = {}
-        self._checked: dict[str, tuple[list[Manifest], Connector]] = {}
 
     @classmethod
     def register(cls, function: _Definer) -> _Definer:
@@ -45,12 +46,13 @@ class ConnectorRegistry:
 
         Raises ConfigError where it is none, or is wrong. Registering the same name again replaces it.
         """
-        where, connector = f"{function.__module__}.{function.__qualname__}", function()
+        where = getattr(function, "__qualname__", repr(function))
+        connector = function()
         if not isinstance(connector, Connector):
             message = f"{where} returned {type(connector).__name__}; a ConnectorDefinition is needed."
             raise ConfigError(message)
         manifest = _manifest_of(connector, where)
-        _checked(manifest.data, where)
+        _connector_of((manifest,))
         cls._registered[connector.name] = manifest
         return function
 
@@ -65,10 +67,10 @@ class ConnectorRegistry:
 
     def add_file(self, path: Path) -> str:
         """The name of the connector whose manifest is at `path`; it is known from now on."""
-        manifest = self._files.in_file(path, is_named_like_it=False)
-        connector = _checked(self._whole(manifest, [], 0), manifest.where)
-        self._added[connector.name] = manifest
-        return connector.name
+        manifest = _FILES.at(path)
+        name = _connector_of(tuple(self._chain(manifest))).name
+        self.add(manifest)
+        return name
 
     def get(self, name: str) -> Connector:
         """The connector of this name, its base URL filled in.
@@ -82,67 +84,64 @@ class ConnectorRegistry:
 
         Raises ConnectorNotFoundError with near matches; ConfigError where its manifest is wrong.
         """
-        chain: builtins.list[Manifest] = []
-        data = self._whole(self._find(name, 0), chain, 0)
-        known, connector = self._checked.get(name, (None, None))
-        if connector is None or known != chain:
-            connector = _checked(data, chain[0].where)
-            self._checked[name] = chain, connector
-        return connector
+        return _connector_of(tuple(self._chain(self._find(name))))
 
-    def joined(self, data: Mapping[str, Any]) -> dict[str, Any]:
-        """`data` of a manifest with those of the connectors that it extends. Raises ConfigError where there is none."""
-        return self._whole(Manifest(f"the connector {data.get('name')!r}", data), [], 0)
+    def add(self, manifest: Manifest) -> None:
+        """Make `manifest` known under its name, whether it is right or not."""
+        self._added[str(manifest.data.get("name"))] = manifest
+
+    def joined(self, manifest: Manifest) -> dict[str, Any]:
+        """The data of `manifest` and of those that it extends. Raises ConfigError where there is none."""
+        return _joined(self._chain(manifest))
 
     def where(self, name: str) -> str:
         """The place of the manifest of this name. Raises ConnectorNotFoundError."""
-        return self._find(name, 0).where
+        return self._find(name).where
 
-    def _sources(self) -> builtins.list[Source]:
-        """The places, the one that wins first."""
-        described = {environment.NAME: _described} if environment.is_described(os.environ) else {}
-        if self._folders is not None:
-            return [_source(self._added), *map(self._files.in_folder, reversed(self._folders)), described]
-        config = config_file()
-        return [
-            _source(self._added),
-            _source(self._registered),
-            self._files.in_config(config),
-            self._files.in_folder(config.parent / "connectors"),
-            self._files.in_folder(resources.files("apikit_sql") / "connector" / "builtin"),
-            described,
-        ]
+    def _sources(self) -> Iterator[Source]:
+        """The places, the one that wins first; those behind it are not read before they are wanted."""
+        yield _source(self._added)
+        if self._folders is None:
+            config = config_file()
+            yield _source(self._registered)
+            yield _FILES.in_config(config)
+            yield _FILES.in_folder(config.parent / "connectors")
+            yield _FILES.in_folder(resources.files("apikit_sql") / "connector" / "builtin")
+        yield from map(_FILES.in_folder, reversed(self._folders or ()))
+        yield {environment.NAME: _described} if environment.is_described(os.environ) else {}
 
-    def _find(self, name: str, level: int) -> Manifest:
-        """The manifest of this name, passing over as many places as `level` that have one too."""
-        found = [source[name] for source in self._sources() if name in source]
-        if len(found) > level:
-            return found[level]()
+    def _find(self, name: str, behind: Manifest | None = None) -> Manifest:
+        """The manifest of this name, that of the place that wins; or of the first place behind that of `behind`."""
+        manifests: Iterator[Manifest] = (source[name]() for source in self._sources() if name in source)
+        if behind is not None:
+            every = list(manifests)
+            manifests = iter(every[every.index(behind) + 1 :] if behind in every else every)
+        found = next(manifests, None)
+        if found is not None:
+            return found
         if name == environment.NAME:
             return _described()  # which says what it needs
         raise ConnectorNotFoundError(self._not_found(name))
 
-    def _whole(self, manifest: Manifest, chain: builtins.list[Manifest], level: int) -> dict[str, Any]:
-        """The data of `manifest` and of those that it extends, which are added to `chain`."""
-        if manifest in chain:
-            names = " -> ".join(str(each.data.get("name")) for each in [*chain, manifest])
-            message = f"{manifest.where} extends itself: {names}."
-            raise ConfigError(message)
-        chain.append(manifest)
-        base = manifest.data.get("extends")
-        if base is None:
-            return with_given_settings(manifest.data)
-        below = level + 1 if base == manifest.data.get("name") else 0
-        try:
-            found = self._find(str(base), below)
-        except ConnectorNotFoundError as error:
-            message = f"{manifest.where} extends {base!r}, but {error}"
-            raise ConnectorNotFoundError(message) from None
-        return with_given_settings(extended(self._whole(found, chain, below), manifest.data))
+    def _chain(self, manifest: Manifest) -> builtins.list[Manifest]:
+        """`manifest`, the one that it extends, and so on."""
+        chain = [manifest]
+        while (base := chain[-1].data.get("extends")) is not None:
+            try:
+                found = self._find(str(base), chain[-1] if base == chain[-1].data.get("name") else None)
+            except ConnectorNotFoundError as error:
+                message = f"{chain[-1].where} extends {base!r}, but {error}"
+                raise ConnectorNotFoundError(message) from None
+            if found in chain:
+                names = " -> ".join(str(each.data.get("name")) for each in [*chain, found])
+                message = f"{manifest.where} extends itself: {names}."
+                raise ConfigError(message)
+            chain.append(found)
+        return chain
 
     def _not_found(self, name: str) -> str:
         known = self.names()
-        near = difflib.get_close_matches(name, known, n=3)
+        near = [each for each in difflib.get_close_matches(name, known, n=3) if each != name]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
         place = self._folders[-1] if self._folders else config_file()
         base_url = f"https://{name}" if "." in name else "https://api.example.com"
@@ -164,9 +163,18 @@ def _manifest_of(connector: Connector, where: str) -> Manifest:
     return Manifest(where, connector.model_dump(exclude_unset=True))
 
 
-def _checked(data: Mapping[str, Any], where: str) -> Connector:
-    """The connector that `data` declares. Raises ConfigError that tells all that is wrong."""
-    connector, found = check(data)
+@lru_cache(maxsize=1_000)
+def _connector_of(chain: tuple[Manifest, ...]) -> Connector:
+    """The connector that the manifests of `chain` declare together. Raises ConfigError that tells all that is wrong."""
+    connector, found = check(_joined(chain))
     if connector is None or found:
-        raise ConfigError(told(where, found))
+        raise ConfigError(told(chain[0].where, found))
     return connector
+
+
+def _joined(chain: Sequence[Manifest]) -> dict[str, Any]:
+    """The data of the last of `chain`, with what those before it say."""
+    data: dict[str, Any] = {}
+    for manifest in reversed(chain):
+        data = extended(data, manifest.data)
+    return data

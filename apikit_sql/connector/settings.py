@@ -19,12 +19,11 @@ def with_settings(connector: Connector) -> Connector:
     if not token_url and "{" not in connector.base_url:
         return connector
     values = _values(connector)
-    for name in fields_of(connector.base_url):
-        if values.get(name) is None:
-            message = (
-                f"{connector.name} needs the setting {name!r} for {connector.base_url}: {_remedy(connector, name)}"
-            )
-            raise ConfigError(message)
+    for url in (connector.base_url, token_url):
+        for name in fields_of(url):
+            if values.get(name) is None:
+                message = f"{connector.name} needs the setting {name!r} for {url}: {_remedy(connector, name)}"
+                raise ConfigError(message)
     base_url = fill_base_url(connector.name, connector.base_url, values)
     if not token_url:
         return connector.model_copy(update={"base_url": base_url})
@@ -45,7 +44,7 @@ def missing_settings(connector: Connector) -> tuple[str, ...]:
     secrets = [getattr(connector.auth, field) for field in sorted(SECRET_FIELDS)]
     texts = [secret.get_secret_value() for secret in secrets if secret is not None]
     lacking = [] if connector.auth.optional else [text for text in texts if not is_stored(text)]
-    return tuple(variables + [text.removeprefix("env:") for text in lacking])
+    return tuple(dict.fromkeys(variables + [text.removeprefix("env:") for text in lacking]))
 
 
 def _values(connector: Connector) -> dict[str, str | None]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,17 @@ class Manifest:
     data: Mapping[str, Any]
 
 
-#: The manifests of one place by name, each read when it is called.
+#: The manifests of one place by name, each made when it is called.
 Source = dict[str, Callable[[], Manifest]]
+
+
+@dataclass
+class _File:
+    """What a file held when it looked like `stamp`, and the manifests made of it, by what they were made for."""
+
+    stamp: object
+    data: dict[str, Any]
+    manifests: dict[str, Manifest] = field(default_factory=dict)
 
 
 class ManifestFiles:
@@ -30,33 +40,39 @@ class ManifestFiles:
 
     def __init__(self) -> None:
         """Nothing read yet."""
-        self._read: dict[str, tuple[object, dict[str, Manifest]]] = {}
+        self._read: dict[str, _File] = {}
 
     def in_folder(self, folder: Traversable) -> Source:
         """A manifest for each TOML file, named like it."""
         files = [file for file in folder.iterdir() if file.name.endswith(".toml")] if folder.is_dir() else []
-        return {file.name.removesuffix(".toml"): lambda file=file: self.in_file(file) for file in files}  # type: ignore[misc]
+        return {file.name.removesuffix(".toml"): partial(self._named_like_it, file) for file in files}
 
     def in_config(self, file: Path) -> Source:
         """A manifest for each `[connectors.NAME]` of the user's config file, none where there is no such file."""
-        manifests = self._manifests(file, _entries) if file.exists() else {}
-        return {name: lambda manifest=manifest: manifest for name, manifest in manifests.items()}  # type: ignore[misc]
+        entries = entries_of(self._file(file).data, str(file)) if file.exists() else {}
+        return {name: partial(self._entry, file, name) for name in entries}
 
-    def in_file(self, file: Traversable, *, is_named_like_it: bool = True) -> Manifest:
-        """The manifest that `file` is. Raises ConfigError that names the file."""
-        name = file.name.removesuffix(".toml") if is_named_like_it else None
-        (manifest,) = self._manifests(file, lambda data, where: {"": _manifest(data, where, name)}).values()
-        return manifest
+    def at(self, path: Path) -> Manifest:
+        """The manifest that the file is, which must say its own name. Raises ConfigError that names the file."""
+        found = self._file(path)
+        return _made(found, "", str(path), found.data, None)
 
-    def _manifests(
-        self, file: Traversable, read: Callable[[dict[str, Any], str], dict[str, Manifest]]
-    ) -> dict[str, Manifest]:
-        where, stamp = str(file), _stamp(file)
-        known, manifests = self._read.get(where, (None, {}))
-        if known is None or known != stamp:
-            manifests = read(_toml(file), where)
-            self._read[where] = stamp, manifests
-        return manifests
+    def _named_like_it(self, file: Traversable) -> Manifest:
+        found = self._file(file)
+        name = file.name.removesuffix(".toml")
+        return _made(found, name, str(file), found.data, name)
+
+    def _entry(self, file: Path, name: str) -> Manifest:
+        found = self._file(file)
+        where = f"{file} [connectors.{name}]"
+        return _made(found, name, where, entries_of(found.data, str(file))[name], name)
+
+    def _file(self, file: Traversable) -> _File:
+        stamp, known = _stamp(file), self._read.get(str(file))
+        if known is None or known.stamp != stamp:
+            known = _File(stamp, _toml(file))
+            self._read[str(file)] = known
+        return known
 
 
 def told(where: str, found: list[Finding]) -> str:
@@ -64,19 +80,16 @@ def told(where: str, found: list[Finding]) -> str:
     return f"{where} is not a manifest: " + "; ".join(map(str, found))
 
 
-def _entries(data: dict[str, Any], where: str) -> dict[str, Manifest]:
-    entries = entries_of(data, where)
-    return {name: _manifest(entry, f"{where} [connectors.{name}]", name) for name, entry in entries.items()}
-
-
-def _manifest(data: dict[str, Any], where: str, name: str | None) -> Manifest:
-    """The manifest of these data, which is called `name` unless it may have any name."""
-    if found := literal_secrets(data):
-        raise ConfigError(told(where, found))
-    if name is not None and data.setdefault("name", name) != name:
-        message = f"{where}: the manifest's name is {data['name']!r}; it stands under {name!r}."
-        raise ConfigError(message)
-    return Manifest(where, data)
+def _made(file: _File, purpose: str, where: str, data: Mapping[str, Any], name: str | None) -> Manifest:
+    """The manifest of `data`, which is called `name` unless it may have any name; the same one each time."""
+    if purpose not in file.manifests:
+        if found := literal_secrets(data):
+            raise ConfigError(told(where, found))
+        if name is not None and data.get("name", name) != name:
+            message = f"{where}: the manifest's name is {data['name']!r}; it stands under {name!r}."
+            raise ConfigError(message)
+        file.manifests[purpose] = Manifest(where, data if name is None else {"name": name, **data})
+    return file.manifests[purpose]
 
 
 def _stamp(file: Traversable) -> object:
@@ -85,12 +98,13 @@ def _stamp(file: Traversable) -> object:
         found = file.stat() if isinstance(file, Path) else None
     except OSError:
         return object()
-    return (found.st_mtime_ns, found.st_size, found.st_ino) if found is not None else ()
+    return (found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino) if found is not None else ()
 
 
 def _toml(file: Traversable) -> dict[str, Any]:
     try:
-        return read_toml(file.read_text(encoding="utf-8"), str(file))
+        text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{file} cannot be read as a manifest: {error}"
         raise ConfigError(message) from None
+    return read_toml(text, str(file))

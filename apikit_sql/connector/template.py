@@ -65,6 +65,11 @@ def _quoted(text: str, safe: str) -> str:
         raise CallError(message) from None
 
 
+def is_label(text: str) -> bool:
+    """Whether `text` can stand between the dots of a host's name (RFC 1123, section 2.1)."""
+    return _HOSTNAME_LABEL.fullmatch(text) is not None
+
+
 def fill_base_url(connector: str, template: str, values: Mapping[str, str | None]) -> str:
     """`template` with every field filled by a hostname label.
 
@@ -76,7 +81,7 @@ def fill_base_url(connector: str, template: str, values: Mapping[str, str | None
         if value is None:
             message = f"{connector} needs the setting {match[1]!r} for its base URL {template}."
             raise ConfigError(message)
-        if not _HOSTNAME_LABEL.fullmatch(value):
+        if not is_label(value):
             message = f"{connector}: the setting {match[1]} = {value!r} is not a hostname label (letters, digits, '-')."
             raise ConfigError(message)
         return value

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import assert_never
 
 import httpx
@@ -84,7 +84,7 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
     found = {field: resolve(text) or None for field, text in names.items()}
     missing = [names[field] for field, value in found.items() if value is None]
     if missing and auth.optional:
-        return ANONYMOUS
+        return replace(ANONYMOUS, name=missing[0])
     if missing:
         what = missing[0] or "a secret"
         else_ = "." if auth.type == "oauth2" else ", or leave this credential out to ask the API anonymously."

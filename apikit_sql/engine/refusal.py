@@ -16,6 +16,7 @@ from apikit_sql.engine.retry import asked_wait, is_limited
 from apikit_sql.errors import AuthError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.redaction import redact, redact_url
+from apikit_sql.secrets import is_reference
 
 _LONGEST_REASON = 200  # characters of an API's own error message
 _AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
@@ -43,9 +44,12 @@ def refused(
 
 def _told_of(access: Access) -> str:
     """What became of the credential."""
+    name = access.credential.name
+    if not access.credential.mark and is_reference(name):
+        return f"no credential was sent, for {name} is not set."
     if not access.credential.mark:
         return "no credential was sent. Give one under [auth], or in install(con, tokens={...})."
-    return f"the credential ({access.credential.name}) was refused."
+    return f"the credential ({name}) was refused."
 
 
 class Wait(NamedTuple):

@@ -53,7 +53,7 @@ _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
 _PARKED_AFTER = 0.3  # seconds that a reader works on a batch; nobody waits for one that does for longer
 _UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
-_EMBEDDED = "http://127.0.0.1"  # the base URL of the demo manifest, which names no port
+_EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
 
 
 @dataclass(frozen=True)
@@ -148,9 +148,9 @@ class Session:
         atexit.register(_stop_at_exit, weakref.ref(self))
 
     def connector(self, name: str) -> Connector:
-        """The connector of this name; `demo` with its embedded server running."""
+        """The connector of this name; the demo's, whatever extends it, with its embedded server running."""
         connector = self.connectors.get(name)
-        if name != "demo" or connector.base_url != _EMBEDDED:
+        if connector.base_url != _EMBEDDED:
             return connector
         if self._tape is not None and not self._tape.sends:
             return connector

@@ -383,7 +383,6 @@ class TestHeaders:
 
         assert len(api.seen) == 1
 
-    @pytest.mark.xfail(reason="a refusal names no variable where auth is optional", strict=True)
     def test_the_refusal_names_the_variable_of_the_token(self, rows: Rows, api: FakeApi) -> None:
         api.routes["/notifications"] = httpx.Response(401, json={"message": "Requires authentication"})
 
@@ -595,6 +594,12 @@ class TestEverything:
 
         # then
         assert found == sorted([(kept[field], 3), (left_out[field], 3)])
+
+    def test_a_call_may_ask_otherwise(self, rows: Rows, api: FakeApi) -> None:
+        serve(api, "/users/ann/repos", Lists(records("user_repos", 3)))
+
+        assert len(rows("FROM apikit('github', 'user_repos', params := {type: 'all'}) WHERE username = 'ann'")) == 3
+        assert api.paths == ["/users/ann/repos?type=all&per_page=100"]
 
     @pytest.mark.parametrize(
         ("name", "values"),

@@ -245,7 +245,7 @@ def test_a_whole_token_url_stays(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_not_taken_out_of_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(ConfigError, match=r"env: auth\.token_url must be https"):
+    with pytest.raises(ConfigError, match="TOKEN_PATH: must be https"):
         described(monkeypatch, CLIENT_ID="shop", CLIENT_SECRET=SECRET, TOKEN_PATH="http://login.test/token")
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from apikit_sql.connector.findings import Finding, check
 from apikit_sql.connector.manifest import (
     SECRET_FIELDS,
     AuthConfig,
@@ -234,8 +235,9 @@ def test_an_allowed_origin_is_one(origin: str) -> None:
 
 
 def test_an_allowed_origin_does_not_lead_out_of_tls() -> None:
-    with pytest.raises(ValidationError, match="but the base URL is https"):
-        Connector.model_validate(LEAST | {"base_url": "https://api.test", "allowed_origins": ["http://api.test"]})
+    _, found = check(LEAST | {"base_url": "https://api.test", "allowed_origins": ["http://api.test"]})
+
+    assert found == [Finding("allowed_origins.0", "must be https, as the base URL is")]
 
 
 @pytest.mark.parametrize(

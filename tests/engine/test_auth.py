@@ -118,7 +118,9 @@ def test_optional_auth_that_is_missing_is_anonymous(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("API_TOKEN", raising=False)
     auth = config(type="bearer", token="env:API_TOKEN", optional=True)
 
-    assert authenticator("api", auth) is ANONYMOUS
+    credential = authenticator("api", auth)
+
+    assert (credential.sign, credential.values, credential.mark) == (ANONYMOUS.sign, (), "")
     assert "authorization" not in signed(auth).headers
 
 
