@@ -11,9 +11,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from apikit_sql.connector.config import ConfigManager
+    from apikit_sql.connector.config_manager import ConfigManager
     from apikit_sql.connector.lint import LintFinding, lint
-    from apikit_sql.connector.manifest import AuthConfig, Connector, PaginationConfig, RateLimitConfig, RetryConfig
+    from apikit_sql.connector.manifest import ConnectorDefinition
+    from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
     from apikit_sql.connector.registry import ConnectorRegistry
     from apikit_sql.engine.session import Session
     from apikit_sql.errors import (
@@ -42,12 +43,13 @@ _HOMES = {
     "apikit_sql.sql.install": ("install",),
     "apikit_sql.sql.connection": ("Connection", "connect"),
     "apikit_sql.engine.session": ("Session",),
-    "apikit_sql.connector.config": ("ConfigManager",),
+    "apikit_sql.connector.config_manager": ("ConfigManager",),
     "apikit_sql.connector.lint": ("LintFinding", "lint"),
     "apikit_sql.openapi.draft": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
     "apikit_sql.scan.trial": ("Trial", "try_out"),
-    "apikit_sql.connector.manifest": ("AuthConfig", "Connector", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
+    "apikit_sql.connector.manifest": ("ConnectorDefinition",),
+    "apikit_sql.connector.protocol": ("AuthConfig", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
     "apikit_sql.errors": (
         "ApikitError",
         "ApikitWarning",
@@ -75,7 +77,7 @@ __all__ = [
     "ConfigError",
     "ConfigManager",
     "Connection",
-    "Connector",
+    "ConnectorDefinition",
     "ConnectorNotFoundError",
     "ConnectorRegistry",
     "DecodeError",

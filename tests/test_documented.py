@@ -8,7 +8,7 @@ import pytest
 
 import apikit_sql
 from apikit_sql.column_types import ScalarName
-from apikit_sql.connector.manifest import Strategy
+from apikit_sql.connector.protocol import Strategy
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.sql.catalog import APIKIT, TABLE_FUNCTIONS
 

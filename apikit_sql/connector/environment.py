@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from apikit_sql.connector.findings import check
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.errors import ConfigError
 
 #: The name under which it is called.
@@ -25,7 +25,7 @@ def is_described(environ: Mapping[str, str]) -> bool:
     return bool(_base_url(environ))
 
 
-def connector_of(environ: Mapping[str, str]) -> Connector:
+def connector_of(environ: Mapping[str, str]) -> ConnectorDefinition:
     """The connector that `environ` describes. Its secrets stay where they are: it refers to them.
 
     `API_BASE_URL` (or `BASE_URL`); `CLIENT_ID` and `CLIENT_SECRET` with `TOKEN_PATH` (`/oauth2/token`) for OAuth2, else

@@ -10,7 +10,7 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from apikit_sql.connector.manifest import SECRET_FIELDS
+from apikit_sql.connector.protocol import SECRET_FIELDS
 from apikit_sql.connector.template import fields_of, is_label
 
 

@@ -11,18 +11,8 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from apikit_sql.connector.extending import with_given_settings, wrong_settings
-from apikit_sql.connector.manifest import (
-    SECRET_FIELDS,
-    AuthConfig,
-    ColumnConfig,
-    Connector,
-    KeyColumn,
-    PaginationConfig,
-    RateLimitConfig,
-    RetryConfig,
-    Stream,
-    Variable,
-)
+from apikit_sql.connector.manifest import ColumnConfig, ConnectorDefinition, KeyColumn, Stream, Variable
+from apikit_sql.connector.protocol import SECRET_FIELDS, AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.redaction import is_secret_header, is_secret_param
 from apikit_sql.secrets import is_reference
 
@@ -31,7 +21,7 @@ _NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _TABLE = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a table")
 _PLAINLY = _TABLE | {"missing": "is needed", "tuple_type": "must be a list: ['...']", "string_type": "must be a text"}
 _MODELS: Mapping[str, type[BaseModel]] = {
-    "": Connector,
+    "": ConnectorDefinition,
     "auth": AuthConfig,
     "pagination": PaginationConfig,
     "rate_limit": RateLimitConfig,
@@ -69,12 +59,12 @@ def explain(error: ValidationError) -> str:
     return "; ".join(map(str, findings_of(error)))
 
 
-def check(data: Mapping[str, Any]) -> tuple[Connector | None, list[Finding]]:
+def check(data: Mapping[str, Any]) -> tuple[ConnectorDefinition | None, list[Finding]]:
     """The connector that `data` declares, None where it declares none, and all that is wrong with it."""
     found = [Finding(key, message) for key, message in wrong_settings(data).items()]
     found += [*_wrong_names(data), *_credentials_elsewhere(data), *_out_of_tls(data)]
     try:
-        connector = Connector.model_validate(with_given_settings(data))
+        connector = ConnectorDefinition.model_validate(with_given_settings(data))
     except ValidationError as error:
         told = {finding.key for finding in found}
         return None, found + [each for each in findings_of(error) if not {each.key, _setting_at(each.key)} & told]
@@ -100,16 +90,21 @@ def _key(place: tuple[str | int, ...]) -> str:
 def _words(kind: str, message: str, place: tuple[str | int, ...]) -> str:
     if kind == "extra_forbidden":
         return "there is no such setting" + _near(place)
-    return _PLAINLY.get(kind) or message.removeprefix("Value error, ")
+    return _PLAINLY.get(kind) or message.removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def _near(place: tuple[str | int, ...]) -> str:
-    """The settings of names like the last of `place`, as a question."""
+    """The settings of names like the last of `place`, as a question, or where it belongs."""
+    name = str(place[-1])
+    if place == (name,) and name in Stream.model_fields:
+        return f"; it is one of a stream: streams.NAME.{name}"
+    if place == ("connectors",):
+        return "; a manifest in a file of its own is written without [connectors.NAME]"
     for pattern, model in _MODELS.items():
         steps = pattern.split(".") if pattern else []
         if len(steps) == len(place) - 1 and all(s in {"*", str(p)} for s, p in zip(steps, place, strict=False)):
-            known = [*model.model_fields, *(("extends", "settings") if model is Connector else ())]
-            near = difflib.get_close_matches(str(place[-1]), known, n=2)
+            known = [*model.model_fields, *(("extends", "settings") if model is ConnectorDefinition else ())]
+            near = difflib.get_close_matches(name, known, n=2)
             return f"; did you mean {' or '.join(near)}?" if near else ""
     return ""
 
@@ -143,6 +138,7 @@ def _out_of_tls(data: Mapping[str, Any]) -> Iterator[Finding]:
 def _credentials_elsewhere(data: Mapping[str, Any]) -> Iterator[Finding]:
     """Only what stands under `auth` is bound to the API's origin and masked."""
     places = {f"headers.{name}": is_secret_header(name) for name in _table(data.get("headers"))}
+    places |= {f"params.{name}": is_secret_param(name) for name in _table(data.get("params"))}
     for name, stream in _table(data.get("streams")).items():
         places |= {
             f"streams.{name}.params.{each}": is_secret_param(each) for each in _table(_table(stream).get("params"))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from apikit_sql.column_types import Struct, parse_type
 from apikit_sql.connector.config import wrong_entries
 from apikit_sql.connector.findings import Finding, check, literal_secrets
-from apikit_sql.connector.manifest import Connector, Stream
+from apikit_sql.connector.manifest import ConnectorDefinition, Stream
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.sources import Manifest
 from apikit_sql.connector.template import fields_of
+from apikit_sql.connector.toml_lines import Lines
 from apikit_sql.errors import ConfigError
 from apikit_sql.origin import origin_of
 
@@ -107,7 +107,7 @@ def _of_manifest(manifest: Manifest, registry: ConnectorRegistry, prefix: str) -
         yield "warning", Finding(prefix + finding.key, finding.message)
 
 
-def _doubts(connector: Connector) -> Iterator[Finding]:
+def _doubts(connector: ConnectorDefinition) -> Iterator[Finding]:
     """What the models admit, and hardly anybody means."""
     urls = {"base_url": connector.base_url, "auth.token_url": connector.auth.token_url or ""}
     wanted = {name: key for key, url in reversed(urls.items()) for name in fields_of(url)}
@@ -172,107 +172,3 @@ def _has(stream: Stream, path: str) -> bool:
 
 def _is_here(base_url: str) -> bool:
     return origin_of(base_url).host in {"localhost", "127.0.0.1", "::1"}
-
-
-class Lines:
-    """Where the keys of a TOML text stand, told by what each of its statements holds."""
-
-    def __init__(self, text: str) -> None:
-        """The lines of `text`, which is TOML."""
-        self._statements = list(_statements(text.split("\n")))
-
-    def of(self, key: str) -> int:
-        """The line of the dotted `key`, that of the nearest one around it where it is missing, 0 for the file."""
-        steps = tuple(key.split(".")) if key else ()
-        while steps:
-            for statement in self._statements:
-                if line := statement.line_of(steps):
-                    return line
-            steps = steps[:-1]
-        return 0
-
-
-@dataclass(frozen=True)
-class _Statement:
-    """A table's header, or a key with its value, from line `start` on; `table` is the path of the table."""
-
-    start: int
-    lines: tuple[str, ...]
-    table: tuple[str, ...]
-    is_header: bool
-
-    def line_of(self, steps: tuple[str, ...]) -> int:
-        """The line on which what `steps` lead to begins, 0 where it does not begin here."""
-        if self.is_header:
-            return self.start if self.table[: len(steps)] == steps else 0
-        depth = len(self.table)
-        within = steps[depth:]
-        if not within or steps[:depth] != self.table or not _leads(_parsed("\n".join(self.lines)), within):
-            return 0
-        for number in range(1, len(self.lines)):
-            begun = "\n".join(self.lines[:number])
-            if any(_leads(_parsed(begun + end), within) for end in _ENDS):
-                return self.start + number - 1
-        return self.start + len(self.lines) - 1
-
-
-#: What may end a value that goes on over several lines.
-_ENDS = [
-    text + line + "".join(brackets)
-    for text in ("", '"""', '\n"""', "'''")
-    for line in ("", "\n")
-    for depth in range(4)
-    for brackets in product("]}", repeat=depth)
-]
-
-
-def _statements(lines: Sequence[str]) -> Iterator[_Statement]:
-    """The statements of a TOML text, in order: each is as many lines as are TOML for themselves."""
-    table: tuple[str, ...] = ()
-    arrays: dict[tuple[str, ...], int] = {}
-    start, held = 0, list[str]()
-    for number, line in enumerate(lines, start=1):
-        if not held:
-            start = number
-        held.append(line.removesuffix("\r"))
-        data = _parsed("\n".join(held))
-        if data is None:
-            continue
-        is_header = held[0].lstrip().startswith("[")
-        if is_header:
-            table = _table_of(data, arrays)
-        if data != {}:  # a comment, or nothing
-            yield _Statement(start, tuple(held), table, is_header)
-        held = []
-
-
-def _table_of(header: object, arrays: dict[tuple[str, ...], int]) -> tuple[str, ...]:
-    """The path of the table that a header opens; `arrays` counts those of arrays, whose numbers are steps of it."""
-    path: tuple[str, ...] = ()
-    while isinstance(header, Mapping) and header:
-        ((name, header),) = header.items()
-        path = (*path, name)
-        if isinstance(header, list):
-            arrays[path] = arrays.get(path, -1) + 1
-            header = header[0]
-        if path in arrays:
-            path = (*path, str(arrays[path]))
-    return path
-
-
-def _parsed(text: str) -> object:
-    try:
-        return tomllib.loads(text)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _leads(data: object, steps: Sequence[str]) -> bool:
-    for step in steps:
-        if isinstance(data, Mapping) and step in data:
-            data = data[step]
-        elif isinstance(data, list) and step.isdecimal() and int(step) < len(data):
-            data = data[int(step)]
-        else:
-            return False
-    return True

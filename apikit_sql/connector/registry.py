@@ -16,14 +16,14 @@ from apikit_sql.connector import environment
 from apikit_sql.connector.config import config_file
 from apikit_sql.connector.extending import extended
 from apikit_sql.connector.findings import check
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.settings import with_settings
 from apikit_sql.connector.sources import Manifest, ManifestFiles, Source, told
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
 
 #: Files are read once for all registries, and again when they have changed.
 _FILES = ManifestFiles()
-_Definer = Callable[[], Connector]
+_Definer = Callable[[], ConnectorDefinition]
 
 
 class ConnectorRegistry:
@@ -48,7 +48,7 @@ class ConnectorRegistry:
         """
         where = getattr(function, "__qualname__", repr(function))
         connector = function()
-        if not isinstance(connector, Connector):
+        if not isinstance(connector, ConnectorDefinition):
             message = f"{where} returned {type(connector).__name__}; a ConnectorDefinition is needed."
             raise ConfigError(message)
         manifest = _manifest_of(connector, where)
@@ -72,14 +72,14 @@ class ConnectorRegistry:
         self.add(manifest)
         return name
 
-    def get(self, name: str) -> Connector:
+    def get(self, name: str) -> ConnectorDefinition:
         """The connector of this name, its base URL filled in.
 
         Raises ConnectorNotFoundError with near matches; ConfigError where its manifest or a setting is wrong.
         """
         return with_settings(self.definition(name))
 
-    def definition(self, name: str) -> Connector:
+    def definition(self, name: str) -> ConnectorDefinition:
         """The connector of this name as its manifest has it, the variables of its URLs still open.
 
         Raises ConnectorNotFoundError with near matches; ConfigError where its manifest is wrong.
@@ -159,12 +159,12 @@ def _described() -> Manifest:
     return _manifest_of(environment.connector_of(os.environ), "the environment")
 
 
-def _manifest_of(connector: Connector, where: str) -> Manifest:
+def _manifest_of(connector: ConnectorDefinition, where: str) -> Manifest:
     return Manifest(where, connector.model_dump(exclude_unset=True))
 
 
 @lru_cache(maxsize=1_000)
-def _connector_of(chain: tuple[Manifest, ...]) -> Connector:
+def _connector_of(chain: tuple[Manifest, ...]) -> ConnectorDefinition:
     """The connector that the manifests of `chain` declare together. Raises ConfigError that tells all that is wrong."""
     connector, found = check(_joined(chain))
     if connector is None or found:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 
-from apikit_sql.connector.manifest import SECRET_FIELDS, Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import SECRET_FIELDS
 from apikit_sql.connector.template import fields_of, fill_base_url
 from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import is_stored
 
 
-def with_settings(connector: Connector) -> Connector:
+def with_settings(connector: ConnectorDefinition) -> ConnectorDefinition:
     """`connector` with the variables of its URLs filled from the environment or their defaults.
 
     Its `token_url` is a whole URL then. Raises ConfigError where one is missing, or would take secrets out of TLS.
@@ -36,7 +37,7 @@ def with_settings(connector: Connector) -> Connector:
     return connector.model_copy(update={"base_url": base_url, "auth": auth})
 
 
-def missing_settings(connector: Connector) -> tuple[str, ...]:
+def missing_settings(connector: ConnectorDefinition) -> tuple[str, ...]:
     """What `connector` cannot do without and does not have: environment variables, `settings.NAME`, `keyring:NAME`."""
     values = _values(connector)
     wanted = [*fields_of(connector.base_url), *fields_of(connector.auth.token_url or "")]
@@ -47,20 +48,20 @@ def missing_settings(connector: Connector) -> tuple[str, ...]:
     return tuple(dict.fromkeys(variables + [text.removeprefix("env:") for text in lacking]))
 
 
-def _values(connector: Connector) -> dict[str, str | None]:
+def _values(connector: ConnectorDefinition) -> dict[str, str | None]:
     return {
         name: (os.environ.get(variable.env) if variable.env else None) or variable.default
         for name, variable in connector.variables.items()
     }
 
 
-def _source(connector: Connector, name: str) -> str:
+def _source(connector: ConnectorDefinition, name: str) -> str:
     """Where the variable `name` is looked for first."""
     variable = connector.variables.get(name)
     return variable.env if variable is not None and variable.env else f"settings.{name}"
 
 
-def _remedy(connector: Connector, name: str) -> str:
+def _remedy(connector: ConnectorDefinition, name: str) -> str:
     variable = connector.variables.get(name)
     setting = f"settings.{name} in the config file ([connectors.NAME], extends = {connector.name!r})"
     return f"set {variable.env}, or {setting}." if variable is not None and variable.env else f"say {setting}."

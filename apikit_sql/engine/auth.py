@@ -15,7 +15,7 @@ from typing import assert_never
 import httpx
 from pydantic import SecretStr
 
-from apikit_sql.connector.manifest import SECRET_FIELDS, AuthConfig
+from apikit_sql.connector.protocol import SECRET_FIELDS, AuthConfig
 from apikit_sql.engine.oauth2 import Grant, basic_pair, secrets_of
 from apikit_sql.engine.steps import Steps
 from apikit_sql.engine.tokens import Ask, Tokens

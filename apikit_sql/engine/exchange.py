@@ -14,7 +14,7 @@ from functools import partial
 import httpx
 import tenacity
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.body import ACCEPTED
 from apikit_sql.engine.network import HOME

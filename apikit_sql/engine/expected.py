@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from urllib.parse import parse_qsl, urlsplit
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.link import link_target
 from apikit_sql.engine.pagination import (
     PageRequest,

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlencode, urljoin
 
 import httpx
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.link import link_target
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError

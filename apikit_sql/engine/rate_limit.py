@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import httpx
 
-from apikit_sql.connector.manifest import RateLimitConfig
+from apikit_sql.connector.protocol import RateLimitConfig
 from apikit_sql.engine.limit_headers import Quota, read_quotas
 from apikit_sql.engine.retry import asked_wait, is_limited
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import httpx
 import tenacity
 
-from apikit_sql.connector.manifest import RetryConfig
+from apikit_sql.connector.protocol import RetryConfig
 from apikit_sql.engine.limit_headers import read_date
 
 TOO_MANY = 429

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 import httpx
 
 from apikit_sql.column_types import Column
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
 from apikit_sql.engine.access import Access
@@ -147,7 +147,7 @@ class Session:
         self._demo: DemoServer | None = None
         atexit.register(_stop_at_exit, weakref.ref(self))
 
-    def connector(self, name: str) -> Connector:
+    def connector(self, name: str) -> ConnectorDefinition:
         """The connector of this name; the demo's, whatever extends it, with its embedded server running."""
         connector = self.connectors.get(name)
         if connector.base_url != _EMBEDDED:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_known_end
 from apikit_sql.engine.exchange import fetch_page

@@ -17,7 +17,8 @@ _WRAPPERS = ("data", "result", "results", "response", "_embedded")
 #: Arrays that go along with records.
 _BESIDE = frozenset({"included", "errors", "warnings", "messages", "links", "_links"})
 #: What a path cannot have: its own query or fragment, or braces that hold no name.
-_UNUSABLE = re.compile(r"[?#\\]|/\.{1,2}(?=/|$)")
+_UNUSABLE = re.compile(r"[?#\\{}]|/\.{1,2}(?=/|$)")
+_FIELDS = re.compile(r"\{[^{}]*\}")
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,15 @@ def list_operations(document: Mapping[str, Any], schemas: Schemas) -> list[ListO
         parts = schemas.resolve(item)
         operation = mapping(parts.get("get"))
         is_elsewhere = "servers" in operation or "servers" in parts
-        if not operation or operation.get("deprecated") is True or is_elsewhere or _UNUSABLE.search(path):
+        if not operation or operation.get("deprecated") is True or is_elsewhere or not _is_usable(path):
             continue
         given = (*sequence(parts.get("parameters")), *sequence(operation.get("parameters")))
         found += _listed(path, operation, _parameters(given, schemas), schemas)
     return found
+
+
+def _is_usable(path: str) -> bool:
+    return _UNUSABLE.search(_FIELDS.sub("", path)) is None
 
 
 def _listed(

@@ -14,7 +14,8 @@ from typing import Annotated, Any, Literal, cast, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from apikit_sql.connector.findings import explain
-from apikit_sql.connector.manifest import ColumnChoice, KeyColumn, Operator, PaginationConfig, Strategy
+from apikit_sql.connector.manifest import ColumnChoice, KeyColumn, Operator
+from apikit_sql.connector.protocol import PaginationConfig, Strategy
 from apikit_sql.errors import CallError
 from apikit_sql.plan.predicate import Value
 from apikit_sql.plan.request_plan import Keys, OnDrift, OnError

@@ -10,7 +10,8 @@ from pydantic import SecretStr, ValidationError
 
 from apikit_sql.column_types import Column
 from apikit_sql.connector.findings import explain
-from apikit_sql.connector.manifest import AuthConfig, Connector, KeyColumn, PaginationConfig, Stream
+from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.connector.template import check_path, fields_of, fill_path
 from apikit_sql.errors import CallError
 from apikit_sql.origin import origin_of
@@ -51,7 +52,7 @@ def is_base_url(connector: str) -> bool:
 
 def ad_hoc_connector(
     base_url: str, tokens: Mapping[str, str], read_posts: Mapping[str, tuple[str, ...]] = EMPTY
-) -> Connector:
+) -> ConnectorDefinition:
     """A connector for an API known by its base URL alone, with the token that `tokens` has for its origin.
 
     `read_posts` are patterns of an origin's whole paths that are read by POST.
@@ -69,13 +70,13 @@ def ad_hoc_connector(
         posts = {origin_of(origin): patterns for origin, patterns in read_posts.items()}.get(origin_of(base_url), ())
         before = urlsplit(base_url).path
         own = tuple(p.removeprefix(before) for p in posts if p.startswith(before + "/"))
-        return Connector(name=host, base_url=base_url, auth=auth, read_posts=own)
+        return ConnectorDefinition(name=host, base_url=base_url, auth=auth, read_posts=own)
     except (ValidationError, ValueError):
         message = "apikit: the connector is not a base URL (https://host, a port, a path); parameters go into params."
         raise CallError(message) from None
 
 
-def plan_call(call: Call, connector: Connector, limits: Limits = USUAL_LIMITS, name: str = "") -> ScanPlan:
+def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL_LIMITS, name: str = "") -> ScanPlan:
     """The scan that `call` asks of `connector`, within `limits` where the call sets none; `name` is the table's in SQL.
 
     What the call says wins over the stream, the stream over the connector. Raises CallError where they do not fit
@@ -139,12 +140,12 @@ def _refuse_inference(call: Call) -> None:
         raise CallError(message)
 
 
-def _request(call: Call, stream: Stream, connector: Connector, path: str, max_wait: float) -> RequestPlan:
+def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: str, max_wait: float) -> RequestPlan:
     pagination, method = _pagination(call, stream, connector), _method(call, stream, connector)
     if pagination.params_in == "body" and method != "POST":
         message = "apikit: pagination: params_in = 'body' needs method := 'POST'."
         raise CallError(message)
-    defaults = query_params("params", stream.params, "")
+    defaults = query_params("params", connector.params | stream.params, "")
     given = query_params("params", call.params, call.params_type)
     chosen = {name for name, _ in given} | call.params.keys()
     return RequestPlan(
@@ -168,7 +169,7 @@ def _request(call: Call, stream: Stream, connector: Connector, path: str, max_wa
     )
 
 
-def _method(call: Call, stream: Stream, connector: Connector) -> str:
+def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
     """GET, or POST where it is known to read: it is a stream's own, or a pattern of `read_posts` has the path."""
     method = call.method or stream.method
     if call.body is not None and method != "POST":
@@ -194,7 +195,7 @@ def _matches(pattern: str, path: str) -> bool:
     return len(asked) == len(known) and all(k in {"*", a} for k, a in zip(known, asked, strict=True))
 
 
-def _stream(call: Call, connector: Connector) -> Stream:
+def _stream(call: Call, connector: ConnectorDefinition) -> Stream:
     if call.path.startswith("/"):
         return _NO_STREAM
     if call.path in connector.streams:
@@ -249,7 +250,7 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
     return free + tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
 
 
-def _pagination(call: Call, stream: Stream, connector: Connector) -> PaginationConfig:
+def _pagination(call: Call, stream: Stream, connector: ConnectorDefinition) -> PaginationConfig:
     base = call.pagination or stream.pagination or connector.pagination
     if call.strategy not in {None, base.strategy}:
         base = _pagination_of({"strategy": call.strategy})
@@ -264,7 +265,7 @@ def _pagination_of(settings: Mapping[str, object]) -> PaginationConfig:
         raise CallError("apikit: pagination: " + explain(error)) from None
 
 
-def _record_path(call: Call, stream: Stream, connector: Connector) -> str | None:
+def _record_path(call: Call, stream: Stream, connector: ConnectorDefinition) -> str | None:
     """Where the records are, by the nearest word on it; None where it is to be found."""
     said = call.pagination.data_path if call.pagination else None
     paged = (stream.pagination or connector.pagination).data_path

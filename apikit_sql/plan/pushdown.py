@@ -82,6 +82,9 @@ def _trip(
         for key in scan.key_columns
         if key.column.lower() == name.lower() and "=" in key.operators
     ]
+    for key, value in given:
+        if key.values and exact_text(value, key.format) not in key.values:
+            raise CallError(_not_asked(scan, key, (value,)))
     texts = [(key, text) for key, value in (*given, *chosen) if (text := exact_text(value, key.format)) is not None]
     request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
     request = request.with_path_values({key.path: text for key, text in texts if key.path})
@@ -114,8 +117,7 @@ def _length(values: Sequence[Value]) -> int:
 
 def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
     if values:
-        allowed = f" (one of {', '.join(key.values)})" if key.values else ""
-        return f"{scan.shown} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
+        return _not_asked(scan, key, values)
     required = {other.column: other.type for other in scan.key_columns if other.required}
     names, typed = list(required), (n if kind == "VARCHAR" else f"{n} ({kind})" for n, kind in required.items())
     needs = f"{scan.shown} needs {' and '.join(typed)} (= or IN); a join cannot supply them. "
@@ -126,6 +128,11 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
         return f"{needs}Use {scan.name}_of({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
     option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
     return f"{needs}Write WHERE {key.column} = ..., or {option}, or {variable} and keys := getvariable('k')."
+
+
+def _not_asked(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
+    allowed = f" (one of {', '.join(key.values)})" if key.values else ""
+    return f"{scan.shown} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
 
 
 def _closed_range(bounds: Sequence[Compared], largest: int) -> Iterable[tuple[Value, ...]]:

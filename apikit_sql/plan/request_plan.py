@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from apikit_sql.column_types import Column
-from apikit_sql.connector.manifest import AuthConfig, KeyColumn, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.connector.manifest import KeyColumn
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.template import fill_path
 from apikit_sql.plan.predicate import Value
 

@@ -14,7 +14,8 @@ from apikit_sql.engine.session import Session
 from apikit_sql.plan.pushdown import MOST_TRIPS, push_down
 from apikit_sql.plan.request_plan import Keys, ScanPlan
 from apikit_sql.scan.batches import PageReader
-from apikit_sql.scan.decode import PageDecoder
+from apikit_sql.scan.decode import PageDecoder, as_declared
+from apikit_sql.scan.scalars import storage_type
 from apikit_sql.scan.schema import arrow_schema
 
 
@@ -65,9 +66,10 @@ def _lists(rows: Sequence[Sequence[pa.RecordBatch] | None], columns: Sequence[Co
     for batches in rows:
         offsets.append(None if batches is None else count)
         count += sum(batch.num_rows for batch in batches or ())
-    kind = pa.struct(list(schema))
     structs = [
         pa.StructArray.from_arrays(batch.columns, fields=list(schema)) for batches in rows for batch in batches or ()
     ]
-    values = pa.concat_arrays(structs) if structs else pa.array([], kind)
-    return pa.ListArray.from_arrays(pa.array([*offsets, count], pa.int32()), values)
+    if not structs:
+        empty = [as_declared(pa.array([], storage_type(column.type)), column.type) for column in columns]
+        structs = [pa.StructArray.from_arrays(empty, fields=list(schema))]
+    return pa.ListArray.from_arrays(pa.array([*offsets, count], pa.int32()), pa.concat_arrays(structs))

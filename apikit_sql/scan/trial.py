@@ -11,7 +11,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from apikit_sql.column_types import Column
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ApikitError
 from apikit_sql.plan.call import call_of
@@ -59,7 +59,7 @@ def try_out(connector: str, keys: Mapping[str, object] | None = None, *, session
     return [_tried(found, stream, dict(keys or {}), used) for stream in found.streams]
 
 
-def _tried(connector: Connector, name: str, keys: Mapping[str, object], session: Session) -> Trial:
+def _tried(connector: ConnectorDefinition, name: str, keys: Mapping[str, object], session: Session) -> Trial:
     stream = connector.streams[name]
     known = {key.column: keys[key.column] for key in stream.key_columns if "=" in key.operators and key.column in keys}
     needed = dict.fromkeys(key.column for key in stream.key_columns if key.required)
@@ -87,4 +87,5 @@ def _read(plan: ScanPlan, columns: tuple[Column, ...], session: Session) -> tupl
         decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
         reader = PageReader(trips, columns, columns, None, decoder)
         batches = [reader.read(number, page) for number, page in scan.pages]
+        scan.record.rows = sum(batch.num_rows for batch in batches)
         return pa.Table.from_batches(batches, arrow_schema(columns)), tuple(sorted(scan.record.unseen))

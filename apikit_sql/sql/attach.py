@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from apikit_sql.column_types import Column
-from apikit_sql.connector.manifest import Connector, KeyColumn, Stream
+from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.errors import CallError
 from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, quoted, type_sql
 
@@ -30,7 +30,7 @@ Con = duckdb.DuckDBPyConnection
 RowFunction = Callable[[pa.Array, pa.Array], pa.Array]
 
 #: What a key's argument is where none is given: NULL would be a value that is not there.
-ANY = "<any>"
+ANY = "<any value>"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: The options of apikit() that a stream has settled.
 _SETTLED = frozenset({"connector", "path", "path_params", "data_path", "pagination", "filters", "method", "body"})
@@ -66,7 +66,7 @@ class StreamTable:
 class Attached:
     """A connector under one name: the database that DuckDB has for it, and its tables."""
 
-    connector: Connector
+    connector: ConnectorDefinition
     database: int
     tables: tuple[StreamTable, ...]
 
@@ -82,7 +82,9 @@ class Catalogs:
     _once: set[str] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def attach(self, connector: Connector, name: str, tables: Callable[[], Sequence[StreamTable]]) -> Attached:
+    def attach(
+        self, connector: ConnectorDefinition, name: str, tables: Callable[[], Sequence[StreamTable]]
+    ) -> Attached:
         """`connector` as the catalog `name`; nothing is done where it is attached so already.
 
         Raises CallError for a name that is none, or that a catalog or a schema has.

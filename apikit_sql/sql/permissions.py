@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.plan.planner import USUAL_LIMITS, Limits, ad_hoc_connector, is_base_url
@@ -45,7 +45,7 @@ class Permissions:
             raise CallError(message)
 
 
-def permitted(name: str, permissions: Permissions) -> Connector:
+def permitted(name: str, permissions: Permissions) -> ConnectorDefinition:
     """The connector that SQL names. Raises CallError for one that may not be used, ConfigError for a wrong one."""
     if is_base_url(name):
         if not permissions.ad_hoc:

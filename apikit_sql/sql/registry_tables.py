@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from apikit_sql.connector.manifest import Connector, KeyColumn
+from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.settings import missing_settings
 from apikit_sql.errors import ConfigError
@@ -42,7 +42,7 @@ def connectors_dataset(registry: ConnectorRegistry, allowed: frozenset[str] | No
     return RecordsDataset(_CONNECTORS, rows)
 
 
-def streams_dataset(connector: Connector) -> ScannedDataset:
+def streams_dataset(connector: ConnectorDefinition) -> ScannedDataset:
     """A row for each stream of `connector`; `key_columns` is an object of operators by column."""
     return RecordsDataset(_STREAMS, lambda: [_stream_row(connector, name) for name in connector.streams])
 
@@ -88,7 +88,7 @@ def _connector_row(registry: ConnectorRegistry, name: str) -> Row:
     }
 
 
-def _stream_row(connector: Connector, name: str) -> Row:
+def _stream_row(connector: ConnectorDefinition, name: str) -> Row:
     stream = connector.streams[name]
     operators: dict[str, list[str]] = {}
     for key in stream.key_columns:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import Call, call_of, key_rows, read_arguments
 from apikit_sql.plan.planner import plan_call
@@ -25,7 +25,7 @@ from apikit_sql.sql.seam import FIRST_AHEAD
 class Reach:
     """What the streams of a connector are read with; `new_scan` gives the event that interrupts a scan."""
 
-    connector: Connector
+    connector: ConnectorDefinition
     permissions: Permissions
     new_scan: Callable[[], Event]
 
@@ -59,6 +59,9 @@ def stream_dataset(table: StreamTable, arguments: str, reach: Reach) -> ApiDatas
     for name, value in key.items():
         if value is None:
             message = f"{table.full_name}: {name} is NULL. If it is a variable, it is not set."
+            raise CallError(message)
+        if isinstance(value, list | dict):
+            message = f"{table.full_name}: {name} has several values; write WHERE {name} IN (...), or keys := [...]."
             raise CallError(message)
     if key and given.get("keys", "") != "":
         message = f"{table.full_name}: say keys := ..., or {', '.join(key)}; not both."

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from apikit_sql.column_types import ColumnType, Struct, parse_type
-from apikit_sql.connector.manifest import Connector, Stream
+from apikit_sql.connector.manifest import ConnectorDefinition, Stream
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
@@ -27,7 +27,7 @@ STREAMS = [
 ]
 
 
-def plan(connector: Connector, path: str, **options: object) -> ScanPlan:
+def plan(connector: ConnectorDefinition, path: str, **options: object) -> ScanPlan:
     return plan_call(read_call(json.dumps({"connector": connector.name, "path": path, **options})), connector)
 
 
@@ -45,14 +45,16 @@ def type_at(stream: Stream, path: str) -> ColumnType | None:
 
 
 @pytest.mark.parametrize("connector", CONNECTORS, ids=lambda connector: connector.name)
-def test_a_connector_says_what_it_is_and_where_that_is_written(connector: Connector) -> None:
+def test_a_connector_says_what_it_is_and_where_that_is_written(connector: ConnectorDefinition) -> None:
     assert connector.description
     assert connector.docs
     assert connector.streams
 
 
 @pytest.mark.parametrize(("connector", "name", "stream"), STREAMS)
-def test_a_stream_declares_its_columns_and_names_only_those(connector: Connector, name: str, stream: Stream) -> None:
+def test_a_stream_declares_its_columns_and_names_only_those(
+    connector: ConnectorDefinition, name: str, stream: Stream
+) -> None:
     known = stream.columns.keys() | {key.column for key in stream.key_columns if key.required}
 
     assert stream.description
@@ -65,7 +67,7 @@ def test_a_stream_declares_its_columns_and_names_only_those(connector: Connector
 
 
 @pytest.mark.parametrize(("connector", "name", "stream"), STREAMS)
-def test_a_stream_can_be_planned_and_asked(connector: Connector, name: str, stream: Stream) -> None:
+def test_a_stream_can_be_planned_and_asked(connector: ConnectorDefinition, name: str, stream: Stream) -> None:
     scan = plan(connector, name)
     required = [key for key in stream.key_columns if key.required]
     values = {key.column: key.values[0] if key.values else f"x {number}" for number, key in enumerate(required)}
@@ -82,7 +84,7 @@ def test_a_stream_can_be_planned_and_asked(connector: Connector, name: str, stre
 
 
 @pytest.mark.parametrize(("connector", "name", "stream"), STREAMS)
-def test_a_required_key_cannot_be_left_out(connector: Connector, name: str, stream: Stream) -> None:
+def test_a_required_key_cannot_be_left_out(connector: ConnectorDefinition, name: str, stream: Stream) -> None:
     required = [key.column for key in stream.key_columns if key.required]
 
     if required:

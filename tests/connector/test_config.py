@@ -12,7 +12,8 @@ from pydantic import SecretStr
 
 import apikit_sql
 from apikit_sql.connector.config import config_file
-from apikit_sql.connector.manifest import AuthConfig, Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import AuthError, ConfigError, ConnectorNotFoundError
@@ -115,7 +116,7 @@ def test_an_entry_is_a_whole_manifest_however_it_is_written(text: str) -> None:
     connector = ConnectorRegistry().get("acme")
 
     auth = AuthConfig(type="bearer", token=SecretStr("env:T"))
-    assert connector == Connector(name="acme", base_url="https://acme.test", auth=auth)
+    assert connector == ConnectorDefinition(name="acme", base_url="https://acme.test", auth=auth)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +245,7 @@ def test_of_one_name_a_file_by_path_wins_then_a_function_then_the_config_file_th
     found.append(registry.get("github").base_url)
     declare('[connectors.github]\nbase_url = "https://config.test"\n')
     found.append(registry.get("github").base_url)
-    ConnectorRegistry.register(lambda: Connector(name="github", base_url="https://function.test"))
+    ConnectorRegistry.register(lambda: ConnectorDefinition(name="github", base_url="https://function.test"))
     found.append(registry.get("github").base_url)
     (tmp_path / "any.toml").write_text('name = "github"\nbase_url = "https://file.test"\n', encoding="utf-8")
     registry.add_file(tmp_path / "any.toml")
@@ -296,8 +297,8 @@ def test_a_registered_function_is_known_to_every_session_also_to_those_before() 
     before = ConnectorRegistry()
 
     @ConnectorRegistry.register
-    def acme() -> Connector:
-        return Connector(name="acme", base_url="https://acme.test")
+    def acme() -> ConnectorDefinition:
+        return ConnectorDefinition(name="acme", base_url="https://acme.test")
 
     assert acme().base_url == "https://acme.test"
     assert before.get("acme") == ConnectorRegistry().get("acme") == acme()
@@ -307,9 +308,9 @@ def test_a_registered_function_is_known_to_every_session_also_to_those_before() 
 
 
 def test_a_name_registered_again_is_replaced() -> None:
-    ConnectorRegistry.register(lambda: Connector(name="acme", base_url="https://old.test"))
+    ConnectorRegistry.register(lambda: ConnectorDefinition(name="acme", base_url="https://old.test"))
 
-    ConnectorRegistry.register(lambda: Connector(name="acme", base_url="https://new.test"))
+    ConnectorRegistry.register(lambda: ConnectorDefinition(name="acme", base_url="https://new.test"))
 
     assert ConnectorRegistry().get("acme").base_url == "https://new.test"
 
@@ -331,8 +332,8 @@ def test_a_function_that_returns_no_definition_is_refused(returned: Any) -> None
     ],
 )
 def test_a_definition_that_is_wrong_is_refused_and_not_known(given: dict[str, Any], told: str) -> None:
-    def acme() -> Connector:
-        return Connector(base_url="https://acme.test", **given)
+    def acme() -> ConnectorDefinition:
+        return ConnectorDefinition(base_url="https://acme.test", **given)
 
     with pytest.raises(ConfigError, match=told) as caught:
         ConnectorRegistry.register(acme)
@@ -343,7 +344,9 @@ def test_a_definition_that_is_wrong_is_refused_and_not_known(given: dict[str, An
 
 
 def test_any_callable_can_be_registered() -> None:
-    acme: Callable[[], Connector] = functools.partial(Connector, name="acme", base_url="https://acme.test")
+    acme: Callable[[], ConnectorDefinition] = functools.partial(
+        ConnectorDefinition, name="acme", base_url="https://acme.test"
+    )
 
     ConnectorRegistry.register(acme)
 
@@ -352,7 +355,7 @@ def test_any_callable_can_be_registered() -> None:
 
 def test_a_literal_secret_of_a_function_is_sent_and_never_shown(api: FakeApi, session: Session) -> None:
     auth = AuthConfig(type="bearer", token=SecretStr("s3cret-of-acme"))
-    ConnectorRegistry.register(lambda: Connector(name="acme", base_url="https://acme.test", auth=auth))
+    ConnectorRegistry.register(lambda: ConnectorDefinition(name="acme", base_url="https://acme.test", auth=auth))
     connector = session.connector("acme")
     api.routes["/denied"] = lambda request: httpx.Response(401, json={"message": request.headers["authorization"]})
 

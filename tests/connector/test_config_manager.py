@@ -14,8 +14,10 @@ import pytest
 from keyring.backend import KeyringBackend
 
 import apikit_sql
-from apikit_sql.connector.config import ConfigManager, config_file
-from apikit_sql.connector.manifest import AuthConfig, Connector
+from apikit_sql.connector.config import config_file
+from apikit_sql.connector.config_manager import ConfigManager
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import KEYRING_SERVICE
@@ -93,7 +95,7 @@ def leftovers() -> list[str]:
 
 def test_it_is_a_public_name_and_so_is_what_a_function_registers() -> None:
     assert apikit_sql.ConfigManager is ConfigManager
-    assert apikit_sql.ConnectorDefinition is Connector
+    assert apikit_sql.ConnectorDefinition.__module__ == "apikit_sql.connector.manifest"
 
 
 def test_what_was_added_is_known_and_asked_with_its_secret(manager: ConfigManager, rows: Rows, api: FakeApi) -> None:
@@ -146,7 +148,7 @@ def test_no_file_on_disk_ever_holds_a_secret(manager: ConfigManager, tmp_path: P
 def test_without_auth_nothing_is_said_of_it(manager: ConfigManager, ring: MemoryKeyring) -> None:
     manager.add_connector("acme", URL)
 
-    assert ConnectorRegistry().get("acme") == Connector(name="acme", base_url=URL)
+    assert ConnectorRegistry().get("acme") == ConnectorDefinition(name="acme", base_url=URL)
     assert (ring.stored, "auth" in written()) == ({}, False)
 
 

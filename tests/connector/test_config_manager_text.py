@@ -12,7 +12,7 @@ import pytest
 from hypothesis import event, example, given, settings
 from hypothesis import strategies as st
 
-from apikit_sql.connector.config import ConfigManager
+from apikit_sql.connector.config_manager import ConfigManager
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.errors import ConfigError
 from tests.sql.script import run_script
@@ -259,7 +259,7 @@ def both() -> Iterator[ThreadPoolExecutor]:
 
 CHANGES = """
     import sys
-    from apikit_sql.connector.config import ConfigManager
+    from apikit_sql.connector.config_manager import ConfigManager
 
     file, own = sys.argv[1:]
     manager = ConfigManager(file)

@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr
 
 from apikit_sql.connector.environment import connector_of, is_described
-from apikit_sql.connector.manifest import AuthConfig, Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
 
@@ -29,7 +30,7 @@ def told(secret: SecretStr | None) -> str | None:
     return None if secret is None else secret.get_secret_value()
 
 
-def described(monkeypatch: pytest.MonkeyPatch, **variables: str) -> Connector:
+def described(monkeypatch: pytest.MonkeyPatch, **variables: str) -> ConnectorDefinition:
     for name, value in (BASE | variables).items():
         monkeypatch.setenv(name, value)
     return ConnectorRegistry([]).get("env")

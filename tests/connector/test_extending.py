@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from apikit_sql.connector.config import config_file
 from apikit_sql.connector.extending import extended
-from apikit_sql.connector.manifest import AuthConfig, Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
@@ -55,13 +56,13 @@ def declare(text: str) -> Path:
     return file
 
 
-def extending(text: str) -> Connector:
+def extending(text: str) -> ConnectorDefinition:
     """The connector `mine`, which extends `base` and says `text`."""
     declare(BASE + f'\n[connectors.mine]\nextends = "base"\n{text}\n')
     return ConnectorRegistry().get("mine")
 
 
-def base() -> Connector:
+def base() -> ConnectorDefinition:
     declare(BASE)
     return ConnectorRegistry().get("base")
 
@@ -140,7 +141,7 @@ def test_a_chain_is_joined_from_its_end() -> None:
 
 def test_a_registered_connector_is_extended_with_its_secret() -> None:
     auth = AuthConfig(type="bearer", token=SecretStr("s3cret"))
-    ConnectorRegistry.register(lambda: Connector(name="acme", base_url="https://acme.test", auth=auth))
+    ConnectorRegistry.register(lambda: ConnectorDefinition(name="acme", base_url="https://acme.test", auth=auth))
 
     declare('[connectors.slow]\nextends = "acme"\ntimeout = 90\n')
 

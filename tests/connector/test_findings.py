@@ -7,7 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from apikit_sql.connector.findings import Finding, check, literal_secrets
-from apikit_sql.connector.manifest import SECRET_FIELDS, Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import SECRET_FIELDS
 
 LEAST: dict[str, Any] = {"name": "acme", "base_url": "https://acme.test"}
 SECRET = "s3cret"
@@ -24,7 +25,7 @@ def streams(**stream: Any) -> dict[str, Any]:
 
 
 def test_a_manifest_without_fault_is_its_connector() -> None:
-    assert check(LEAST) == (Connector(name="acme", base_url="https://acme.test"), [])
+    assert check(LEAST) == (ConnectorDefinition(name="acme", base_url="https://acme.test"), [])
 
 
 # --- unknown keys
@@ -187,7 +188,7 @@ VALUES = st.recursive(
     lambda values: st.lists(values, max_size=2) | st.dictionaries(st.sampled_from(["a", "type", "path"]), values),
     max_leaves=5,
 )
-KEYS = sorted(Connector.model_fields.keys() - {"name", "streams"})
+KEYS = sorted(ConnectorDefinition.model_fields.keys() - {"name", "streams"})
 
 
 @given(st.dictionaries(st.sampled_from(KEYS), VALUES, min_size=1, max_size=4))

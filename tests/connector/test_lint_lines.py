@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from apikit_sql import lint
-from apikit_sql.connector.lint import Lines
+from apikit_sql.connector.toml_lines import Lines
 from tests.connector.test_lint import BASE_URL, STREAMS, WHOLE, broken, entry, found
 
 Path_ = tuple[str, ...]

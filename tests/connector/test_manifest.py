@@ -6,24 +6,14 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from apikit_sql.connector.findings import Finding, check
-from apikit_sql.connector.manifest import (
-    SECRET_FIELDS,
-    AuthConfig,
-    ColumnConfig,
-    Connector,
-    KeyColumn,
-    PaginationConfig,
-    RateLimitConfig,
-    RetryConfig,
-    Stream,
-    Variable,
-)
+from apikit_sql.connector.manifest import ColumnConfig, ConnectorDefinition, KeyColumn, Stream, Variable
+from apikit_sql.connector.protocol import SECRET_FIELDS, AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 
 LEAST: dict[str, Any] = {"name": "api", "base_url": "https://api.test"}
 
 
 def test_the_least_connector_has_a_name_and_a_base_url() -> None:
-    connector = Connector.model_validate(LEAST)
+    connector = ConnectorDefinition.model_validate(LEAST)
 
     assert connector.auth.type == "none"
     assert connector.pagination.strategy == "auto"
@@ -46,7 +36,7 @@ def test_an_unknown_key_is_refused(model: type[BaseModel]) -> None:
 
 def test_a_model_is_frozen() -> None:
     with pytest.raises(ValidationError, match="frozen"):
-        Connector.model_validate(LEAST).name = "other"  # type: ignore[misc]
+        ConnectorDefinition.model_validate(LEAST).name = "other"  # type: ignore[misc]
 
 
 def test_settings_are_hashable_for_they_are_part_of_a_plan() -> None:
@@ -70,13 +60,13 @@ def test_settings_are_hashable_for_they_are_part_of_a_plan() -> None:
 )
 def test_a_base_url_is_a_scheme_a_host_and_perhaps_a_path(base_url: str) -> None:
     with pytest.raises(ValidationError, match="base_url"):
-        Connector.model_validate(LEAST | {"base_url": base_url})
+        ConnectorDefinition.model_validate(LEAST | {"base_url": base_url})
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a/b", "a?b", "a#b", "u@h"])
 def test_a_name_has_nothing_that_a_url_means_something_by(name: str) -> None:
     with pytest.raises(ValidationError, match="name"):
-        Connector.model_validate(LEAST | {"name": name})
+        ConnectorDefinition.model_validate(LEAST | {"name": name})
 
 
 @pytest.mark.parametrize(("auth", "field"), [("bearer", "token"), ("apikey", "api_key"), ("basic", "username")])
@@ -231,7 +221,7 @@ def test_a_required_key_column_needs_declared_columns() -> None:
 )
 def test_an_allowed_origin_is_one(origin: str) -> None:
     with pytest.raises(ValidationError, match="allowed_origins"):
-        Connector.model_validate(LEAST | {"allowed_origins": [origin]})
+        ConnectorDefinition.model_validate(LEAST | {"allowed_origins": [origin]})
 
 
 def test_an_allowed_origin_does_not_lead_out_of_tls() -> None:
@@ -258,4 +248,4 @@ def test_an_allowed_origin_does_not_lead_out_of_tls() -> None:
 )
 def test_a_stream_that_cannot_be_bound_is_refused(stream: dict[str, object], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
-        Connector.model_validate(LEAST | {"streams": {"s": stream}})
+        ConnectorDefinition.model_validate(LEAST | {"streams": {"s": stream}})

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from apikit_sql.connector.config import config_file
 from apikit_sql.connector.findings import explain
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.settings import with_settings
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
@@ -24,7 +24,7 @@ def manifest(folder: Path, text: str = LEAST, name: str = "api") -> Path:
     return file
 
 
-def read(file: Path) -> Connector:
+def read(file: Path) -> ConnectorDefinition:
     """The connector that the manifest `file` declares."""
     registry = ConnectorRegistry([])
     return registry.definition(registry.add_file(file))
@@ -267,7 +267,7 @@ def test_a_hostile_setting_cannot_change_the_host(tmp_path: Path, monkeypatch: p
 
 
 def test_a_base_url_without_fields_stays() -> None:
-    connector = Connector(name="api", base_url="https://api.test")
+    connector = ConnectorDefinition(name="api", base_url="https://api.test")
 
     assert with_settings(connector) is connector
 
@@ -283,7 +283,7 @@ def test_a_base_url_without_fields_stays() -> None:
 )
 def test_an_explanation_names_the_key_and_never_the_value(data: Any, told: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        Connector.model_validate(data)
+        ConnectorDefinition.model_validate(data)
 
     assert told in explain(caught.value)
     assert "s3cret" not in explain(caught.value)

@@ -10,7 +10,8 @@ from keyring.backend import KeyringBackend
 from pydantic import SecretStr
 
 from apikit_sql.connector.config import config_file
-from apikit_sql.connector.manifest import AuthConfig, Connector, Variable
+from apikit_sql.connector.manifest import ConnectorDefinition, Variable
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.settings import missing_settings, with_settings
 from apikit_sql.errors import ConfigError
@@ -66,7 +67,7 @@ def ring(request: pytest.FixtureRequest) -> Iterator[MemoryKeyring]:
     keyring.set_keyring(before)
 
 
-def entry(text: str) -> Connector:
+def entry(text: str) -> ConnectorDefinition:
     """The connector `acme` of a config file that says `text`."""
     file = config_file()
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -74,8 +75,10 @@ def entry(text: str) -> Connector:
     return ConnectorRegistry().get("acme")
 
 
-def acme(url: str = "https://acme.test", auth: dict[str, str] | None = None, **variables: Variable) -> Connector:
-    return Connector(
+def acme(
+    url: str = "https://acme.test", auth: dict[str, str] | None = None, **variables: Variable
+) -> ConnectorDefinition:
+    return ConnectorDefinition(
         name="acme", base_url=url, auth=AuthConfig.model_validate(auth or {"type": "none"}), variables=variables
     )
 
@@ -168,7 +171,7 @@ def test_a_hostile_setting_cannot_change_the_host(value: str) -> None:
     [({"site": {"env": "ACME_SITE"}}, "ACME_SITE"), ({"site": {}}, "settings.site"), ({}, "settings.site")],
 )
 def test_a_missing_variable_is_told_by_where_it_is_looked_for(variables: dict[str, Any], source: str) -> None:
-    connector = Connector(name="acme", base_url="https://{site}.test", variables=variables)
+    connector = ConnectorDefinition(name="acme", base_url="https://{site}.test", variables=variables)
 
     assert missing_settings(connector) == (source,)
     with pytest.raises(ConfigError, match=rf"needs the setting 'site' .*(set|say) {source}\b"):
@@ -221,7 +224,7 @@ def test_what_is_missing_twice_is_told_once() -> None:
 def test_optional_auth_is_never_missing() -> None:
     auth = AuthConfig(type="bearer", token=SecretStr("env:ACME_TOKEN"), optional=True)
 
-    assert missing_settings(Connector(name="acme", base_url="https://acme.test", auth=auth)) == ()
+    assert missing_settings(ConnectorDefinition(name="acme", base_url="https://acme.test", auth=auth)) == ()
 
 
 def test_a_literal_secret_is_not_missing_and_not_told() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import httpx
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RetryConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.drivers import adrive, drive

@@ -6,7 +6,7 @@ from threading import Event
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import PaginationConfig, RetryConfig
 from apikit_sql.engine.address import Place, place_of
 from apikit_sql.engine.drivers import adrive, drive
 from apikit_sql.engine.network import AsyncNetwork, Network

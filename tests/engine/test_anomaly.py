@@ -8,7 +8,7 @@ import httpx
 import keyring
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig, RateLimitConfig
+from apikit_sql.connector.protocol import AuthConfig, RateLimitConfig
 from apikit_sql.engine.anomaly import AnomalyDetector, RequestEvent
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.session import Session

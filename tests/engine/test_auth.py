@@ -7,7 +7,7 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from apikit_sql.connector.manifest import AuthConfig
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ConfigError

@@ -14,7 +14,7 @@ import httpx
 import keyring
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.oauth2 import Grant, read_token
 from apikit_sql.engine.session import Session

@@ -10,7 +10,7 @@ from urllib.parse import quote, unquote
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError

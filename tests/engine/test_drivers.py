@@ -11,7 +11,7 @@ from threading import Event
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import PaginationConfig, RetryConfig
 from apikit_sql.engine import body
 from apikit_sql.engine.drivers import adrive, drive
 from apikit_sql.engine.steps import Page, Send, Sleep, Steps, T

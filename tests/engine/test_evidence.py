@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.evidence import Evidence, find_pagination, with_known_end
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitWarning, PaginationError

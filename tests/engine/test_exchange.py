@@ -7,7 +7,7 @@ from urllib.parse import unquote_plus
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RetryConfig
 from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.steps import Send, Sleep

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.evidence import find_pagination
 from apikit_sql.engine.expected import expected_requests
 from apikit_sql.engine.pagination import PageRequest, Progress, first_request, next_request

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.fan_out import FanOut, may_skip
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.session import Session

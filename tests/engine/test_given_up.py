@@ -9,7 +9,7 @@ import httpx
 import keyring
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine import sockets
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator

@@ -10,7 +10,7 @@ from math import inf
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.connector.protocol import PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request

@@ -16,7 +16,7 @@ import pytest
 
 import apikit_sql
 from apikit_sql.column_types import Column, parse_type
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.trip import trip

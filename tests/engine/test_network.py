@@ -11,7 +11,7 @@ from threading import Event
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import PaginationConfig, RetryConfig
 from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.network import Network
 from apikit_sql.engine.session import Session

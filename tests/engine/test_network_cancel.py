@@ -8,7 +8,7 @@ from threading import Event
 
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.drivers import adrive, drive
 from apikit_sql.engine.network import AsyncNetwork, Network
 from apikit_sql.engine.session import Session

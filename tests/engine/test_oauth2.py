@@ -8,7 +8,7 @@ from urllib.parse import unquote_plus
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import PaginationConfig, RetryConfig
 from apikit_sql.errors import AuthError, RateLimitError, RequestError
 from tests.engine.taking import BOTH, Take, numbered, take_sync
 from tests.fakes.api import Table

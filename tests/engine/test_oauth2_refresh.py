@@ -9,7 +9,7 @@ import keyring.backends.fail
 import keyring.errors
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import AuthError, ConfigError
 from apikit_sql.secrets import KEYRING_SERVICE

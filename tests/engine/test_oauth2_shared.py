@@ -11,7 +11,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.drivers import adrive, drive

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.link import link_target
 from apikit_sql.engine.pagination import PageRequest, Progress, next_request
 from apikit_sql.engine.trip import trip

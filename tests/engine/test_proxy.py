@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ConfigError, OriginError, RequestError

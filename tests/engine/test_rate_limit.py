@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import RateLimitConfig
+from apikit_sql.connector.protocol import RateLimitConfig
 from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.rate_limit import RateLimitState

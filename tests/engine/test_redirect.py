@@ -6,7 +6,7 @@ from contextlib import suppress
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.engine.redirect import check_origin, is_home
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError, OriginError, RequestError

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.engine.request_log import LOGGER, RequestRecord, log
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ConfigError, RequestError
@@ -25,7 +25,7 @@ LINKED = PaginationConfig(strategy="link")
 #: A program that reads three pages, the second after an error, and prints how many records there were.
 PROGRAM = f"""
     import httpx
-    from apikit_sql.connector.manifest import AuthConfig, PaginationConfig
+    from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
     from apikit_sql.engine.session import Session
     from tests.engine.taking import ids, numbered, plan_of, read
     from tests.fakes.api import FakeApi, Table

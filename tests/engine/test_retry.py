@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import RetryConfig
+from apikit_sql.connector.protocol import RetryConfig
 from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.retry import retry_after

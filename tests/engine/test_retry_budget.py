@@ -7,7 +7,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import RetryConfig
+from apikit_sql.connector.protocol import RetryConfig
 from apikit_sql.engine.exchange import exchange
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.engine.rate_limit import RateLimitState

@@ -19,7 +19,7 @@ import pytest
 
 import apikit_sql
 from apikit_sql.column_types import Column, Scalar
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import samples
 from apikit_sql.engine import session as session_room

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page

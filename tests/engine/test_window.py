@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from apikit_sql.connector.manifest import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import trip

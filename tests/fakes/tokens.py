@@ -11,7 +11,7 @@ import httpx
 from keyring.backend import KeyringBackend
 from keyring.errors import PasswordDeleteError
 
-from apikit_sql.connector.manifest import AuthConfig
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.auth import authenticator
 from apikit_sql.engine.oauth2 import Grant

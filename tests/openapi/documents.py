@@ -3,7 +3,7 @@
 import tomllib
 from typing import Any
 
-from apikit_sql.connector.manifest import Connector, Stream
+from apikit_sql.connector.manifest import ConnectorDefinition, Stream
 from apikit_sql.openapi.draft import draft_manifest
 
 TEXT = {"type": "string"}
@@ -40,8 +40,8 @@ def query(name: str, schema: Any = None, **parts: Any) -> dict[str, Any]:
     return {"name": name, "in": "query", "schema": TEXT if schema is None else schema} | parts
 
 
-def drafted(found: dict[str, Any]) -> Connector:
-    return Connector.model_validate(tomllib.loads(draft_manifest(found, "acme")))
+def drafted(found: dict[str, Any]) -> ConnectorDefinition:
+    return ConnectorDefinition.model_validate(tomllib.loads(draft_manifest(found, "acme")))
 
 
 def drafted_stream(item: dict[str, Any], path: str = "/things", **parts: Any) -> Stream:

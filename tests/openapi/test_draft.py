@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.errors import ConfigError
 from apikit_sql.openapi.draft import draft_manifest, read_document
@@ -180,7 +180,7 @@ def main() -> None:
     started = time.perf_counter()
     text = draft_manifest(read_document(Path(sys.argv[1])), "draft")
     elapsed = time.perf_counter() - started
-    found = Connector.model_validate(tomllib.loads(text))
+    found = ConnectorDefinition.model_validate(tomllib.loads(text))
     print(f"{len(found.streams)} streams, {len(text):,} characters, {elapsed:.1f} s")  # noqa: T201 - a command's answer
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from apikit_sql.column_types import ListOf, Scalar, Struct, parse_type
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.template import fields_of
 from apikit_sql.openapi.draft import draft_manifest
 from apikit_sql.plan.call import read_call
@@ -42,11 +42,11 @@ PLAIN = {("string", None): "VARCHAR", ("string", "uri"): "VARCHAR", ("string", "
 
 
 @pytest.fixture(scope="module")
-def github() -> Connector:
-    return Connector.model_validate(tomllib.loads(draft_manifest(GITHUB, "github")))
+def github() -> ConnectorDefinition:
+    return ConnectorDefinition.model_validate(tomllib.loads(draft_manifest(GITHUB, "github")))
 
 
-def test_github_has_a_stream_for_each_array_of_objects(github: Connector) -> None:
+def test_github_has_a_stream_for_each_array_of_objects(github: ConnectorDefinition) -> None:
     arrays = {
         path
         for path, item in GITHUB["paths"].items()
@@ -59,7 +59,7 @@ def test_github_has_a_stream_for_each_array_of_objects(github: Connector) -> Non
     assert len(github.streams) == len(paths) > len(arrays) > 200
 
 
-def test_each_stream_of_github_can_be_planned_and_asked(github: Connector) -> None:
+def test_each_stream_of_github_can_be_planned_and_asked(github: ConnectorDefinition) -> None:
     for name, stream in github.streams.items():
         required = [key for key in stream.key_columns if key.required]
         values = [key.values[0] if key.values else VALUES[key.type] for key in required]
@@ -83,7 +83,7 @@ def is_array_of_objects(schema: dict[str, Any]) -> bool:
 
 
 @pytest.mark.parametrize(("name", "operation"), CHOSEN.items())
-def test_a_stream_of_github_is_what_the_document_says(github: Connector, name: str, operation: str) -> None:
+def test_a_stream_of_github_is_what_the_document_says(github: ConnectorDefinition, name: str, operation: str) -> None:
     ((path, item),) = [
         (path, item) for path, item in GITHUB["paths"].items() if item["get"]["operationId"] == operation
     ]
@@ -117,7 +117,7 @@ def test_a_stream_of_github_is_what_the_document_says(github: Connector, name: s
                 pass
 
 
-def test_github_pages_by_its_links(github: Connector) -> None:
+def test_github_pages_by_its_links(github: ConnectorDefinition) -> None:
     pagination = github.pagination
 
     assert (pagination.strategy, pagination.limit_param, pagination.page_size) == ("link", "per_page", 100)

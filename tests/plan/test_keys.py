@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apikit_sql.column_types import Column, parse_type
-from apikit_sql.connector.manifest import Connector
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import Call, key_tuples, read_call
@@ -18,7 +18,7 @@ from apikit_sql.plan.predicate import Compared, OneOf, Predicate
 from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import Keys, ScanPlan, Trip
 
-API = Connector.model_validate(
+API = ConnectorDefinition.model_validate(
     {
         "name": "api",
         "base_url": "https://api.test",

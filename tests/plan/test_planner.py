@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from apikit_sql.column_types import Column, Scalar
-from apikit_sql.connector.manifest import Connector, KeyColumn, PaginationConfig
+from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import read_call
-from apikit_sql.plan.planner import Limits, ad_hoc_connector, is_base_url, plan_call
+from apikit_sql.plan.planner import USUAL_LIMITS, Limits, ad_hoc_connector, is_base_url, plan_call
 from apikit_sql.plan.request_plan import ScanPlan
 
-API = Connector.model_validate(
+API = ConnectorDefinition.model_validate(
     {
         "name": "api",
         "base_url": "https://api.test/v1/",
@@ -40,7 +41,9 @@ API = Connector.model_validate(
 )
 
 
-def plan(path: str = "/x", connector: Connector = API, limits: Limits = Limits(), **options: object) -> ScanPlan:  # noqa: B008 - frozen
+def plan(
+    path: str = "/x", connector: ConnectorDefinition = API, limits: Limits = USUAL_LIMITS, **options: object
+) -> ScanPlan:
     return plan_call(read_call(json.dumps({"connector": connector.name, "path": path, **options})), connector, limits)
 
 
@@ -102,7 +105,7 @@ def test_an_unknown_stream_is_answered_with_those_there_are() -> None:
 
 def test_a_connector_without_streams_says_so() -> None:
     with pytest.raises(CallError, match=r"it has none"):
-        plan("issues", Connector(name="bare", base_url="https://bare.test"))
+        plan("issues", ConnectorDefinition(name="bare", base_url="https://bare.test"))
 
 
 def test_what_the_call_says_wins() -> None:
@@ -139,7 +142,7 @@ def test_the_nearest_record_path_wins(path: str, options: dict[str, Any], expect
 
 
 def test_a_record_path_that_nobody_names_is_to_be_found() -> None:
-    assert plan(connector=Connector(name="bare", base_url="https://bare.test")).request.record_path is None
+    assert plan(connector=ConnectorDefinition(name="bare", base_url="https://bare.test")).request.record_path is None
 
 
 def test_the_same_strategy_keeps_the_connectors_settings() -> None:

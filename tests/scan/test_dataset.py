@@ -17,7 +17,8 @@ import pyarrow.dataset as ds
 import pytest
 
 from apikit_sql.column_types import Column, parse_type
-from apikit_sql.connector.manifest import KeyColumn, PaginationConfig
+from apikit_sql.connector.manifest import KeyColumn
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError, ScanInterrupted, SchemaDriftError
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 import apikit_sql
-from apikit_sql.connector.manifest import AuthConfig, PaginationConfig, RetryConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RetryConfig
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, AuthError, DecodeError, OriginError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan

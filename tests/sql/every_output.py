@@ -21,7 +21,7 @@ import keyring
 from keyring.backend import KeyringBackend
 
 import apikit_sql
-from apikit_sql.connector.manifest import AuthConfig
+from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine.session import Session
 from tests.fakes.echo import PLACES
 

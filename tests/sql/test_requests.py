@@ -227,9 +227,7 @@ class TestRequiredKeys:
         assert api.paths == ["/regions/apac/warehouses"]
 
     def test_a_missing_required_key_says_what_to_write(self, rows: Rows, api: FakeApi) -> None:
-        with pytest.raises(
-            duckdb.InvalidInputException, match=r"needs region \(= or IN\); a join cannot supply"
-        ):
+        with pytest.raises(duckdb.InvalidInputException, match=r"needs region \(= or IN\); a join cannot supply"):
             rows("FROM apikit('demo', 'warehouses')")
 
         assert api.seen == []

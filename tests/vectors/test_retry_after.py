@@ -10,7 +10,7 @@ import httpx
 import pytest
 import tenacity
 
-from apikit_sql.connector.manifest import RetryConfig
+from apikit_sql.connector.protocol import RetryConfig
 from apikit_sql.engine.retry import new_attempts, retry_after, retry_delay
 from tests.engine.taking import Clock
 from tests.vectors import retry_after as public
