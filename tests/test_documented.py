@@ -76,3 +76,12 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
         apikit_sql.nope  # noqa: B018
 
     assert "install" in dir(apikit_sql)
+
+
+def test_the_manifests_in_the_readme_are_clean(tmp_path: Path) -> None:
+    (text,) = (block for block in re.findall(r"```toml\n(.*?)```", README, re.DOTALL) if "[connectors.acme]" in block)
+    (tmp_path / "config.toml").write_text(text, encoding="utf-8")
+
+    found = [finding for finding in apikit_sql.lint(tmp_path / "config.toml") if "products" not in finding.key]
+
+    assert found == []
