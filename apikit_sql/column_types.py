@@ -159,3 +159,19 @@ def _refuse(text: str) -> NoReturn:
 def _identifier(name: str) -> str:
     """`name` as SQL has it, in quotes: it may be a reserved word."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def plain_identifier(name: str) -> str:
+    """`name` as people write it in SQL: in quotes only where it needs them."""
+    is_plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.lower() not in _RESERVED
+    return name if is_plain else _identifier(name)
+
+
+#: DuckDB's reserved words (duckdb_keywords()).
+_RESERVED = frozenset(
+    """all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
+    default deferrable desc describe distinct do else end except false fetch for foreign from group having in initially
+    intersect into lambda lateral leading limit not null offset on only or order pivot pivot_longer pivot_wider placing
+    primary qualify references returning select show some summarize symmetric table then to trailing true union unique
+    unpivot using variadic when where window with""".split()  # noqa: SIM905 - one word beside the other
+)

@@ -76,8 +76,8 @@ def ad_hoc_connector(
         raise CallError(message) from None
 
 
-def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL_LIMITS, name: str = "") -> ScanPlan:
-    """The scan that `call` asks of `connector`, within `limits` where the call sets none; `name` is the table's in SQL.
+def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL_LIMITS) -> ScanPlan:
+    """The scan that `call` asks of `connector`, within `limits` where the call sets none.
 
     What the call says wins over the stream, the stream over the connector. Raises CallError where they do not fit
     together, naming the option.
@@ -113,7 +113,6 @@ def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL
         concurrency=call.concurrency or connector.concurrency,
         on_error=call.on_error,
         max_requests=limits.max_requests if call.max_requests is None else call.max_requests,
-        name=name,
     )
 
 

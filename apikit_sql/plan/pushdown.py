@@ -9,6 +9,7 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import product
 
+from apikit_sql.column_types import plain_identifier
 from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
 from apikit_sql.errors import CallError
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
@@ -82,8 +83,10 @@ def _trip(
         for key in scan.key_columns
         if key.column.lower() == name.lower() and "=" in key.operators
     ]
+    given = [(key, _moment(value) if key.format else value) for key, value in given]
     for key, value in given:
-        if key.values and exact_text(value, key.format) not in key.values:
+        text = exact_text(value, key.format)
+        if text is None or (key.values and text not in key.values):
             raise CallError(_not_asked(scan, key, (value,)))
     texts = [(key, text) for key, value in (*given, *chosen) if (text := exact_text(value, key.format)) is not None]
     request = scan.request.with_params(bounds | {key.param: text for key, text in texts if key.param})
@@ -91,6 +94,14 @@ def _trip(
     asked = [(key, (key.column, value)) for key, value in chosen]
     fills = scan.given_keys + own + tuple(pair for key, pair in asked if key.required)
     return Trip(request, scan.given_keys + own + tuple(pair for _, pair in asked), fills, own)
+
+
+def _moment(value: Value) -> Value:
+    """The time that a text tells, or the value itself."""
+    try:
+        return dt.datetime.fromisoformat(value) if isinstance(value, str) and len(value) > len("2026-01-31") else value
+    except ValueError:
+        return value
 
 
 def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:
@@ -118,16 +129,16 @@ def _length(values: Sequence[Value]) -> int:
 def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
     if values:
         return _not_asked(scan, key, values)
-    required = {other.column: other.type for other in scan.key_columns if other.required}
+    required = {plain_identifier(other.column): other.type for other in scan.key_columns if other.required}
     names, typed = list(required), (n if kind == "VARCHAR" else f"{n} ({kind})" for n, kind in required.items())
     needs = f"{scan.shown} needs {' and '.join(typed)} (= or IN); a join cannot supply them. "
     fields = ", ".join(f"{name}: ..." for name in names)
     variable = "SET VARIABLE k = (SELECT list({" + fields + "}) FROM ...)"  # noqa: S608 - advice, nobody runs it
     if scan.name:
         rows = ", ".join(f"r.{name}" for name in names)
-        return f"{needs}Use {scan.name}_of({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
+        return f"{needs}Use {scan.function}({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
     option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
-    return f"{needs}Write WHERE {key.column} = ..., or {option}, or {variable} and keys := getvariable('k')."
+    return f"{needs}Write WHERE {plain_identifier(key.column)} = ..., or {option}, or {variable} and keys := getvariable('k')."
 
 
 def _not_asked(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:

@@ -80,7 +80,8 @@ class ScanPlan:
     concurrency: int = 1
     on_error: OnError = "error"
     max_requests: int | None = None
-    name: str = ""  # what the table is called in SQL, where it is a stream of an attached connector
+    name: str = ""  # what the table is called in SQL, and the function of its keys, where a connector is attached
+    function: str = ""
 
     @property
     def shown(self) -> str:

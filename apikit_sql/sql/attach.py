@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from apikit_sql.column_types import Column
+from apikit_sql.column_types import Column, plain_identifier
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.errors import CallError
 from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, quoted, type_sql
@@ -49,8 +49,18 @@ class StreamTable:
 
     @property
     def full_name(self) -> str:
-        """The table as it is written in SQL."""
+        """What the table is found by."""
         return f"{self.catalog}.{self.name}"
+
+    @property
+    def shown(self) -> str:
+        """The table as people write it in SQL."""
+        return f"{plain_identifier(self.catalog)}.{plain_identifier(self.name)}"
+
+    @property
+    def function(self) -> str:
+        """The function of its keys, as people write it in SQL."""
+        return f"{plain_identifier(self.catalog)}.{plain_identifier(self.name + '_of')}"
 
     @property
     def keys(self) -> tuple[KeyColumn, ...]:
@@ -58,7 +68,7 @@ class StreamTable:
         found: dict[str, KeyColumn] = {}
         for key in sorted(self.stream.key_columns, key=lambda key: not key.required):
             if "=" in key.operators and "." not in key.column:
-                found.setdefault(key.column, key)
+                found.setdefault(key.column.lower(), key)
         return tuple(found.values())
 
 
@@ -93,25 +103,32 @@ class Catalogs:
             message = f"apikit_attach: {name!r} is no name for a catalog; it is letters, digits and '_'."
             raise CallError(message)
         with self._lock:
+            known = self._known(self.cursor(), name)
+        if known is not None and known.connector == connector:
+            return known
+        made = tuple(tables())  # which may send requests
+        with self._lock:
             cursor = self.cursor()
             known = self._known(cursor, name)
-            if known is not None and known.connector == connector:
-                return known
             if known is None:
                 _refuse_taken(cursor, name)
-            made = tuple(tables())
+                cursor.execute(f"ATTACH ':memory:' AS {quoted(name)} (READ_WRITE)")
+            return self._filled(cursor, name, Attached(connector, _database_id(cursor, name), made), known)
+
+    def _filled(self, cursor: Con, name: str, attached: Attached, known: Attached | None) -> Attached:
+        """`attached`, its tables made in the place of those `known`; where that fails, all is as it was before."""
+        self.attached[name.lower()] = attached  # a view is bound when it is made
+        try:
+            self._fill(cursor, name, attached.tables, known)
+        except duckdb.Error:
             if known is None:
-                cursor.execute(f"ATTACH ':memory:' AS {quoted(name)}")
-            attached = Attached(connector, _database_id(cursor, name), made)
-            self.attached[name.lower()] = attached  # a view is bound when it is made
-            try:
-                self._fill(cursor, name, made, known)
-            except duckdb.Error:
                 del self.attached[name.lower()]
                 cursor.execute(f"DETACH {quoted(name)}")
-                raise
-            self._once.add(name.lower())
-            return attached
+            else:
+                self.attached[name.lower()] = known
+            raise
+        self._once.add(name.lower())
+        return attached
 
     def table(self, full_name: str) -> StreamTable:
         """The table that is written so in SQL. Raises CallError where its connector is attached no longer."""
@@ -151,10 +168,11 @@ class Catalogs:
 
     def _fill(self, cursor: Con, name: str, tables: Sequence[StreamTable], known: Attached | None) -> None:
         gone = {each.name for each in known.tables} - {each.name for each in tables} if known else set()
+        functions = {table.name: self._function(cursor, table) for table in tables if table.keys}
         cursor.execute("BEGIN")
         try:
             for table in tables:
-                for statement in _statements(table, self._function(cursor, table) if table.keys else None):
+                for statement in _statements(table, functions.get(table.name)):
                     cursor.execute(statement)
             for each in gone:
                 for statement in _removed(name, each):
@@ -185,10 +203,10 @@ def _refuse_taken(cursor: Con, name: str) -> None:
         "SELECT 'a database' FROM duckdb_databases() WHERE lower(database_name) = lower($name) "
         "UNION ALL SELECT 'a schema' FROM duckdb_schemas() WHERE lower(schema_name) = lower($name) LIMIT 1",
         {"name": name},
-    ).fetchone()
-    if taken is not None:
+    ).fetchall()
+    if taken:
         message = (
-            f"apikit_attach: {taken[0]} is called {name!r} already. Choose another name: "
+            f"apikit_attach: {taken[0][0]} is called {name!r} already. Choose another name: "
             f"CALL apikit_attach(..., name := '{name}_api')."
         )
         raise CallError(message)
@@ -196,10 +214,9 @@ def _refuse_taken(cursor: Con, name: str) -> None:
 
 def _database_id(cursor: Con, name: str) -> int:
     """DuckDB's number of the database `name`, -1 where it has none."""
-    found = cursor.execute(
-        "SELECT database_oid FROM duckdb_databases() WHERE lower(database_name) = lower(?)", [name]
-    ).fetchone()
-    return -1 if found is None else int(found[0])
+    query = "SELECT database_oid FROM duckdb_databases() WHERE lower(database_name) = lower(?)"
+    found = cursor.execute(query, [name]).fetchall()  # all: an unread result would keep the cursor busy
+    return int(found[0][0]) if found else -1
 
 
 def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
@@ -211,7 +228,7 @@ def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
     for column, text in _comments(table):
         yield f"COMMENT ON COLUMN {name}.{quoted(column)} IS {literal(text)}"
     keys = [key.column for key in table.keys]
-    options = [a for a in APIKIT.arguments if a.name not in {*_SETTLED, *_OF_INFERRED, *keys}]
+    options = [a for a in APIKIT.arguments if a.name not in {*_SETTLED, *_OF_INFERRED, *map(str.lower, keys)}]
     declared = ", ".join(
         [f"{quoted(key)} := '{ANY}'" for key in keys] + [f"{option.name} := {option.default}" for option in options]
     )
@@ -243,7 +260,9 @@ def _comments(table: StreamTable) -> Iterator[tuple[str, str]]:
     """What is to be said of the columns: their meaning, and which predicates the API answers itself."""
     operators: dict[str, list[str]] = {}
     for key in table.stream.key_columns:
-        operators.setdefault(key.column.lower(), []).extend(key.operators)
+        name, _, inner = key.column.lower().partition(".")
+        told = [f"{operator} of {inner}" if inner else operator for operator in key.operators]
+        operators.setdefault(name, []).extend(told)
     required = {key.column.lower() for key in table.stream.key_columns if key.required}
     for column in table.columns:
         name = column.name.lower()

@@ -21,11 +21,12 @@ import pyarrow as pa
 
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
+from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset, safe_text
 from apikit_sql.sql.attach import Attached, Catalogs, RowFunction, StreamTable
 from apikit_sql.sql.catalog import APIKIT, ATTACH, BIND_FUNCTION, CONNECTORS, DETACH, ERRORS, SCANS, STREAM, STREAMS
 from apikit_sql.sql.introspection import errors_dataset, read_newest, scans_dataset
-from apikit_sql.sql.permissions import Permissions, permitted
+from apikit_sql.sql.permissions import Permissions, definition, permitted
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_dataset, stream_lists, stream_tables
@@ -162,22 +163,48 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
 
 def _registry_dataset(database: Database, function: str, arguments: Mapping[str, Any]) -> ScannedDataset:
     permissions = database.permissions
+    texts = {name: _text(function, name, value) for name, value in arguments.items()}
     match function:
         case CONNECTORS.name:
-            return connectors_dataset(permissions.session.connectors, permissions.connectors, arguments["name"])
+            return connectors_dataset(permissions.session.connectors, permissions.connectors, texts["name"] or None)
         case STREAMS.name:
-            return streams_dataset(permitted(arguments["connector"], permissions))
+            return streams_dataset(definition(_needed(function, texts, "connector"), permissions))
         case ATTACH.name:
-            return attached_dataset(attach(database, arguments["connector"], arguments["name"]))
+            name = _needed(function, texts, "connector")
+            return attached_dataset(attach(database, name, texts["name"] or None))
         case DETACH.name:
-            name = str(arguments["name"])
+            name = _needed(function, texts, "name")
             return detached_dataset(name, was_there=database.catalogs.detach(name))
         case _:
             message = f"{function} is no function of this package"
             raise CallError(message)
 
 
+def _text(function: str, name: str, value: object) -> str:
+    """`value` as a text, `` for NULL. Raises CallError for what is none."""
+    if isinstance(value, bool):
+        message = f"{function}: {name} is a boolean. Options are written name := value; name = value is a comparison."
+        raise CallError(message)
+    if value is not None and not isinstance(value, str):
+        message = f"{function}: {name} must be a text, as in {name} := 'github'."
+        raise CallError(message)
+    return value or ""
+
+
+def _needed(function: str, texts: Mapping[str, str], name: str) -> str:
+    """The argument of this `name`. Raises CallError where it is NULL or empty."""
+    if not texts[name]:
+        message = f"{function}: {name} is NULL or empty. If it is a variable, it is not set."
+        raise CallError(message)
+    return texts[name]
+
+
 def attach(database: Database, name: str, catalog: str | None = None) -> Attached:
     """The connector `name` as a catalog, of the same name unless given. Raises CallError, ConfigError."""
+    if is_base_url(name):
+        message = (
+            "apikit_attach: a base URL has no streams. Declare a connector, or write apikit('https://...', '/path')."
+        )
+        raise CallError(message)
     reach, catalog = database.reach(name), name if catalog is None else catalog
     return database.catalogs.attach(reach.connector, catalog, lambda: stream_tables(catalog, reach))

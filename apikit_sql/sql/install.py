@@ -106,4 +106,9 @@ def _names(attach: Iterable[str]) -> tuple[str, ...]:
     if isinstance(attach, str):
         message = f"attach: {attach!r} is one; write a list of them."
         raise ConfigError(message)
-    return tuple(attach)
+    names = tuple(attach or ())
+    for name in names:
+        if not isinstance(name, str):
+            message = f"attach: {name!r} is not a connector's name."
+            raise ConfigError(message)
+    return names

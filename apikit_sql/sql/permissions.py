@@ -52,11 +52,24 @@ def permitted(name: str, permissions: Permissions) -> ConnectorDefinition:
             message = "apikit: only named connectors may be used here (installed with ad_hoc=False)."
             raise CallError(message)
         return ad_hoc_connector(name, dict(permissions.tokens), dict(permissions.read_posts))
+    _check_name(name, permissions)
+    return permissions.session.connector(name)
+
+
+def definition(name: str, permissions: Permissions) -> ConnectorDefinition:
+    """The connector that SQL names, as its manifest has it: no setting of it need be there. Raises as `permitted`."""
+    if is_base_url(name):
+        message = "apikit_streams: a base URL has no streams."
+        raise CallError(message)
+    _check_name(name, permissions)
+    return permissions.session.connectors.definition(name)
+
+
+def _check_name(name: str, permissions: Permissions) -> None:
     if permissions.connectors is not None and name not in permissions.connectors:
         allowed = ", ".join(sorted(permissions.connectors))
         message = f"apikit: the connector {name!r} may not be used here; allowed: {allowed}."
         raise CallError(message)
-    return permissions.session.connector(name)
 
 
 def limits_of(known: Limits, max_wait: object, max_requests: object) -> Limits:
@@ -83,7 +96,7 @@ def allowed_names(session: Session, connectors: Iterable[str | Path]) -> frozens
         session.connectors.add_file(Path(each)) if str(each).endswith(".toml") else str(each) for each in connectors
     )
     for name in names:
-        session.connectors.get(name)
+        session.connectors.definition(name)
     return names
 
 

@@ -34,12 +34,9 @@ def connectors_dataset(registry: ConnectorRegistry, allowed: frozenset[str] | No
 
     A manifest that is wrong has its `error`; the others are listed all the same.
     """
-
-    def rows() -> list[Row]:
-        names = registry.names() if name is None else [name]
-        return [_connector_row(registry, each) for each in names if allowed is None or each in allowed]
-
-    return RecordsDataset(_CONNECTORS, rows)
+    names = registry.names() if name is None else [name]
+    rows = [_connector_row(registry, each) for each in names if allowed is None or each in allowed]
+    return RecordsDataset(_CONNECTORS, lambda: rows)
 
 
 def streams_dataset(connector: ConnectorDefinition) -> ScannedDataset:

@@ -35,7 +35,8 @@ class Reach:
 
     def plan(self, table: StreamTable, arguments: dict[str, Any]) -> ScanPlan:
         """The scan of `table` with these arguments of apikit()."""
-        return plan_call(self.call(table, arguments), self.connector, self.permissions.limits, table.full_name)
+        plan = plan_call(self.call(table, arguments), self.connector, self.permissions.limits)
+        return replace(plan, name=table.shown, function=table.function)
 
 
 def stream_tables(catalog: str, reach: Reach) -> list[StreamTable]:
@@ -58,13 +59,13 @@ def stream_dataset(table: StreamTable, arguments: str, reach: Reach) -> ApiDatas
     key = {name: value for name, value in (given.pop("key", None) or {}).items() if value != ANY}
     for name, value in key.items():
         if value is None:
-            message = f"{table.full_name}: {name} is NULL. If it is a variable, it is not set."
+            message = f"{table.shown}: {name} is NULL. If it is a variable, it is not set."
             raise CallError(message)
         if isinstance(value, list | dict):
-            message = f"{table.full_name}: {name} has several values; write WHERE {name} IN (...), or keys := [...]."
+            message = f"{table.shown}: {name} has several values; write WHERE {name} IN (...), or keys := [...]."
             raise CallError(message)
     if key and given.get("keys", "") != "":
-        message = f"{table.full_name}: say keys := ..., or {', '.join(key)}; not both."
+        message = f"{table.shown}: say keys := ..., or {', '.join(key)}; not both."
         raise CallError(message)
     if key:
         given |= {"keys": [key], "keys_type": f"{kind}[]"}
@@ -82,7 +83,7 @@ def stream_lists(table: StreamTable, keys: pa.Array, kinds: pa.Array, reach: Rea
     found: dict[str, tuple[str, Keys]] = {}
     for names in dict.fromkeys(tuple(key) for key in distinct.values() if key is not None):
         if not names:
-            message = f"{table.full_name}_of needs one of its keys: {', '.join(key.column for key in table.keys)}."
+            message = f"{table.function} needs one of its keys: {', '.join(key.column for key in table.keys)}."
             raise CallError(message)
         some = {text: key for text, key in distinct.items() if key is not None and tuple(key) == names}
         call = reach.call(table, {"keys": list(some.values()), "keys_type": f"{kinds[0].as_py()}[]"})
