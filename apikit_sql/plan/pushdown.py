@@ -138,7 +138,8 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
         rows = ", ".join(f"r.{name}" for name in names)
         return f"{needs}Use {scan.function}({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
     option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
-    return f"{needs}Write WHERE {plain_identifier(key.column)} = ..., or {option}, or {variable} and keys := getvariable('k')."
+    where = f"WHERE {plain_identifier(key.column)} = ..."
+    return f"{needs}Write {where}, or {option}, or {variable} and keys := getvariable('k')."
 
 
 def _not_asked(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:

@@ -166,12 +166,12 @@ def _registry_dataset(database: Database, function: str, arguments: Mapping[str,
     texts = {name: _text(function, name, value) for name, value in arguments.items()}
     match function:
         case CONNECTORS.name:
-            return connectors_dataset(permissions.session.connectors, permissions.connectors, texts["name"] or None)
+            return connectors_dataset(permissions.session.connectors, permissions.connectors, texts["name"])
         case STREAMS.name:
             return streams_dataset(definition(_needed(function, texts, "connector"), permissions))
         case ATTACH.name:
             name = _needed(function, texts, "connector")
-            return attached_dataset(attach(database, name, texts["name"] or None))
+            return attached_dataset(attach(database, name, texts["name"]))
         case DETACH.name:
             name = _needed(function, texts, "name")
             return detached_dataset(name, was_there=database.catalogs.detach(name))
@@ -180,31 +180,30 @@ def _registry_dataset(database: Database, function: str, arguments: Mapping[str,
             raise CallError(message)
 
 
-def _text(function: str, name: str, value: object) -> str:
-    """`value` as a text, `` for NULL. Raises CallError for what is none."""
+def _text(function: str, name: str, value: object) -> str | None:
+    """`value` as a text, or NULL. Raises CallError for anything else."""
     if isinstance(value, bool):
         message = f"{function}: {name} is a boolean. Options are written name := value; name = value is a comparison."
         raise CallError(message)
     if value is not None and not isinstance(value, str):
         message = f"{function}: {name} must be a text, as in {name} := 'github'."
         raise CallError(message)
-    return value or ""
+    return value
 
 
-def _needed(function: str, texts: Mapping[str, str], name: str) -> str:
-    """The argument of this `name`. Raises CallError where it is NULL or empty."""
-    if not texts[name]:
-        message = f"{function}: {name} is NULL or empty. If it is a variable, it is not set."
+def _needed(function: str, texts: Mapping[str, str | None], name: str) -> str:
+    """The argument of this `name`. Raises CallError where it is NULL."""
+    text = texts[name]
+    if text is None:
+        message = f"{function}: {name} is NULL. If it is a variable, it is not set."
         raise CallError(message)
-    return texts[name]
+    return text
 
 
 def attach(database: Database, name: str, catalog: str | None = None) -> Attached:
     """The connector `name` as a catalog, of the same name unless given. Raises CallError, ConfigError."""
-    if is_base_url(name):
-        message = (
-            "apikit_attach: a base URL has no streams. Declare a connector, or write apikit('https://...', '/path')."
-        )
-        raise CallError(message)
     reach, catalog = database.reach(name), name if catalog is None else catalog
+    if is_base_url(name):
+        message = "apikit_attach: a base URL has no streams. Declare a connector with them, or call apikit()."
+        raise CallError(message)
     return database.catalogs.attach(reach.connector, catalog, lambda: stream_tables(catalog, reach))

@@ -59,8 +59,7 @@ def permitted(name: str, permissions: Permissions) -> ConnectorDefinition:
 def definition(name: str, permissions: Permissions) -> ConnectorDefinition:
     """The connector that SQL names, as its manifest has it: no setting of it need be there. Raises as `permitted`."""
     if is_base_url(name):
-        message = "apikit_streams: a base URL has no streams."
-        raise CallError(message)
+        return permitted(name, permissions)
     _check_name(name, permissions)
     return permissions.session.connectors.definition(name)
 
