@@ -192,13 +192,11 @@ def _drift(page: Page, columns: Sequence[Column]) -> str:
         raw = msgspec.json.decode(raw, type=dict[str, Raw]).get(step, Raw(b"null"))
     value, text = msgspec.json.decode(raw), _text_of(raw)
     name = column.name.replace("'", "''")
-    is_object = bytes(memoryview(record)[:1]) == b"{"
-    no_object = "" if is_object else " The records are no objects: ask the API for such, or say another data_path."
+    where = f"{page.url}, page {page.number}, record {number}: {column.name} = {page.shown(text)}"
+    if bytes(memoryview(record)[:1]) == b"[":
+        return f"{where}: the record is a list. Ask the API for objects, say another data_path, or on_drift := 'null'."
     wider = f"types := {{'{name}': '{_wider(value, column.type)}'}}, or the same where columns are declared, or "
-    return (
-        f"{page.url}, page {page.number}, record {number}: {column.name} = {page.shown(text)} "
-        f"does not fit {column.type}. Say {wider if is_reached else ''}on_drift := 'null'.{no_object}"
-    )
+    return f"{where} does not fit {column.type}. Say {wider if is_reached else ''}on_drift := 'null'."
 
 
 def _text_of(raw: Raw) -> str:

@@ -370,8 +370,8 @@ LAW = settings(
 # --- on_drift := 'error' ---------------------------------------------------------------------------------------------
 
 TELLS = re.compile(
-    r"https://api\.test/t, page (\d+), record (\d+): (.*?) = (.*) does not fit .*?\. "
-    r"Say (?:types := \{'(.*)': '(\w+)'\})?",
+    r"https://api\.test/t, page (\d+), record (\d+): (.*?) = (.*)(?: does not fit .*?\. Say |: the record is a list\. )"
+    r"(?:types := \{'(.*)': '(\w+)'\})?",
     re.DOTALL,
 )
 

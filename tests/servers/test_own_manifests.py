@@ -183,7 +183,7 @@ def test_an_account_that_is_wrong_once_it_is_joined_with_what_it_extends_is_not_
 
 
 def test_accounts_that_come_and_go_leave_the_file_as_it_was(config: Path) -> None:
-    before = (config / "config.toml").read_text()
+    (config / "config.toml").write_text(before := (config / "config.toml").read_text() + "\n")
 
     for _ in range(3):
         ConfigManager().add_connector("nyc_two", extends="nyc")
@@ -234,7 +234,7 @@ def test_rows_in_the_shape_of_arrays_are_told_to_be_lists_where_columns_are_decl
 
 def test_a_setting_of_streams_that_stands_at_the_connector_is_sent_to_its_place(config: Path) -> None:
     file = config / "connectors" / "above.toml"
-    file.write_text('params = { _shape = "objects" }\n' + AIRLINES)
+    file.write_text('columns = { id = "BIGINT" }\n' + AIRLINES)
 
     (finding,) = [finding for finding in lint(file) if finding.level == "error"]
 
