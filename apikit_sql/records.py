@@ -63,6 +63,12 @@ class Envelope:
         is_message = self.is_single and self.record_path == "" and "id" not in self.beside
         return says_error(self.beside) and (is_message or not self.records)
 
+    def has(self, path: str) -> bool:
+        """Whether the body has the dotted `path`, be it null."""
+        place, _, name = path.rpartition(".")
+        inside = self.at(place) if place else self.beside
+        return isinstance(inside, Mapping) and name in inside
+
     def at(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at the dotted `path` of the body, or None where a step is missing."""
         return _value(_step_into(self.beside, path))

@@ -17,6 +17,7 @@ WHERE database_name = 'demo' AND table_name = 'issues' AND contains(comment, 'th
 -- column_name | comment
 -- state       | open or closed; the API answers =
 -- updated_at  | the API answers >=
+-- user        | Who wrote it; the API answers = of login
 
 -- A view: predicates on key columns go to the API.
 SELECT count(*) AS issues FROM demo.issues WHERE state = 'open';

@@ -14,6 +14,7 @@ from typing import Any
 
 import tomli_w
 
+from apikit_sql.connector import environment
 from apikit_sql.connector.config import config_file, entries_of, read_toml
 from apikit_sql.connector.findings import Finding, check
 from apikit_sql.connector.protocol import SECRET_FIELDS
@@ -22,6 +23,8 @@ from apikit_sql.connector.sources import Manifest
 from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import forget, is_reference, keep, kept
 
+#: What people write who mean a reference.
+_LIKE_A_REFERENCE = re.compile(r"\s*(env|keyring)\s*:|\$\{?\w+\}?$", re.IGNORECASE)
 _HEADER = re.compile(r"\s*\[\s*(?P<key>[^\[\]]+?)\s*\]\s*(#.*)?")
 
 
@@ -47,7 +50,7 @@ class ConfigManager:
         *,
         extends: str | None = None,
         settings: Mapping[str, str] | None = None,
-        **auth: str,
+        **auth: str | bool | list[str],
     ) -> None:
         """Declare the connector `name`: an API at `base_url`, or another account of the one it `extends`.
 
@@ -59,7 +62,8 @@ class ConfigManager:
         texts |= {f"auth.{key}": value for key, value in auth.items()}
         _refuse_no_texts(name, texts | {f"settings.{key}": value for key, value in (settings or {}).items()})
         are_secret = SECRET_FIELDS if "password" not in auth else SECRET_FIELDS - {"username"}
-        secrets = {f"{name}.{key}": auth[key] for key in auth.keys() & are_secret if not is_reference(auth[key])}
+        given = {key: str(auth[key]) for key in auth.keys() & are_secret}
+        secrets = {f"{name}.{key}": text for key, text in given.items() if not is_reference(text)}
         written = {key: f"keyring:{name}.{key}" if f"{name}.{key}" in secrets else value for key, value in auth.items()}
         kind = auth_type or ("bearer" if set(auth) == {"token"} and not extends else None)
         entry = _without_none(
@@ -88,11 +92,13 @@ class ConfigManager:
                 message = f"{self.path} declares no connector {name!r} (it has {', '.join(sorted(entries)) or 'none'})."
                 raise ConfigError(message)
             left = {other: entry for other, entry in entries.items() if other != name}
+            if built_on := sorted(other for other, entry in left.items() if entry.get("extends") == name):
+                message = f"{', '.join(built_on)} in {self.path} extends {name!r}. Remove that first."
+                raise ConfigError(message)
             _replace(self.path, self._checked(_without_table(text, name), left))
-        still_wanted = set(_texts(left))
-        for reference in set(_texts(entries[name])) - still_wanted:
-            if reference.startswith(f"keyring:{name}."):
-                forget(reference.removeprefix("keyring:"))
+            for reference in set(_texts(entries[name])) - set(_texts(left)):
+                if reference.startswith(f"keyring:{name}."):
+                    forget(reference.removeprefix("keyring:"))
 
     def _text(self) -> str:
         try:
@@ -130,11 +136,12 @@ def _refuse_no_texts(name: str, given: Mapping[str, object]) -> None:
         Finding(key, "must be a text, not empty and without control characters")
         for key, value in given.items()
         if not (isinstance(value, str) and value.strip() and value.isprintable())
+        and not (isinstance(value, bool | list) and key.removeprefix("auth.") not in SECRET_FIELDS)
     ]
     found += [
         Finding(key, "looks like a reference and is none; write env:NAME or keyring:NAME")
         for key, value in given.items()
-        if isinstance(value, str) and re.match(r"\s*(env|keyring)\s*:", value) and not is_reference(value)
+        if isinstance(value, str) and _LIKE_A_REFERENCE.match(value) and not is_reference(value)
     ]
     _refuse(name, found)
 
@@ -148,6 +155,9 @@ def _refuse(name: str, found: list[Finding]) -> None:
 def _refuse_unfit(name: str, entry: Mapping[str, Any], beside: Mapping[str, Mapping[str, Any]]) -> None:
     """Raise ConfigError for an entry that would hide another connector, or that no session could read."""
     registry = ConnectorRegistry()
+    if name == environment.NAME:
+        message = f"{name!r} is the connector that environment variables describe. Choose another name."
+        raise ConfigError(message)
     if name in registry.names() and entry.get("extends") != name:
         message = f"{name!r} is known already ({registry.where(name)}). Choose another name, or say extends={name!r}."
         raise ConfigError(message)
@@ -253,9 +263,11 @@ def _replace(path: Path, text: str) -> None:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """The file beside `path` that only one process at a time may hold."""
+    place = path.resolve()  # a link and the file that it leads to have one lock
     try:
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = (path.parent / f".{path.name}.lock").open("a")
+        if not path.is_symlink():
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = (place.parent / f".{place.name}.lock").open("a")
     except OSError as error:
         message = f"{path} cannot be changed: {error}"
         raise ConfigError(message) from None

@@ -27,6 +27,19 @@ def extended(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     return joined
 
 
+def takes_a_credential_away(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
+    """Whether `above` would send the credential of `below` to another origin, having none of its own."""
+    inherited, own = below.get("auth"), above.get("auth", {})
+    has_one = isinstance(inherited, Mapping) and bool(SECRET_FIELDS & inherited.keys())
+    says_own = isinstance(own, Mapping) and ("type" in own or bool(SECRET_FIELDS & own.keys()))
+    return has_one and not says_own and "base_url" in above and _origin(above) != _origin(below)
+
+
+def _origin(data: Mapping[str, Any]) -> str:
+    """The scheme and the host of the base URL, its fields still open."""
+    return "/".join(str(data.get("base_url")).lower().split("/")[:3])
+
+
 def with_given_settings(data: Mapping[str, Any]) -> dict[str, Any]:
     """`data`, in which `settings` are the values of its variables, whatever the environment says."""
     settings, variables = data.get("settings"), data.get("variables", {})

@@ -90,6 +90,10 @@ def _key(place: tuple[str | int, ...]) -> str:
 def _words(kind: str, message: str, place: tuple[str | int, ...]) -> str:
     if kind == "extra_forbidden":
         return "there is no such setting" + _near(place)
+    if place[-1:] == ("auth",) and kind in _TABLE:
+        return "must be a table: { type = 'bearer', token = 'env:NAME' }"
+    if place[-1:] == ("key_columns",) and kind == "tuple_type":
+        return "must be a list of tables: [{ column = 'state', param = 'state' }]"
     return _PLAINLY.get(kind) or message.removeprefix("Value error, ").replace("Input should be", "must be")
 
 
@@ -117,7 +121,7 @@ def _setting_at(key: str) -> str:
 def _wrong_names(data: Mapping[str, Any]) -> Iterator[Finding]:
     name, taken = data.get("name"), set[str]()
     if isinstance(name, str) and not _NAME.fullmatch(name):
-        yield Finding("name", f"{name!r} must be lower case letters, digits and '_'")
+        yield Finding("name", f"{name!r} must be lower case letters, digits and '_', and begin with a letter")
     for stream in _table(data.get("streams")):
         if stream.lower() in taken:
             message = "differs from another stream by case only, which DuckDB does not tell apart"

@@ -13,6 +13,7 @@ from apikit_sql.column_types import Struct, parse_type
 from apikit_sql.connector.config import wrong_entries
 from apikit_sql.connector.findings import Finding, check, literal_secrets
 from apikit_sql.connector.manifest import ConnectorDefinition, Stream
+from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.sources import Manifest
 from apikit_sql.connector.template import fields_of
@@ -49,7 +50,7 @@ def lint(path: Path | str) -> list[LintFinding]:
     """
     file = Path(path)
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{file} cannot be read: {error}"
         raise ConfigError(message) from None
@@ -72,13 +73,16 @@ Level = Literal["error", "warning"]
 
 def _findings(data: dict[str, Any], file: Path) -> Iterator[tuple[Level, Finding]]:
     registry = ConnectorRegistry()
-    if "connectors" not in data:
+    is_config = "connectors" in data or (
+        file.name == "config.toml" and "base_url" not in data and "extends" not in data
+    )
+    if not is_config or file.parent.name == "connectors":
         manifest = Manifest(str(file), {"name": file.name.removesuffix(".toml"), **data})
         registry.add(manifest)
         yield from _of_manifest(manifest, registry, "")
         return
     yield from (("error", finding) for finding in wrong_entries(data))
-    entries = data["connectors"] if isinstance(data["connectors"], dict) else {}
+    entries = data["connectors"] if isinstance(data.get("connectors"), dict) else {}
     manifests = {
         name: Manifest(f"{file} [connectors.{name}]", {**entry, "name": name})
         for name, entry in entries.items()
@@ -118,6 +122,7 @@ def _doubts(connector: ConnectorDefinition) -> Iterator[Finding]:
         yield Finding(f"variables.{name}", f"no URL has {{{name}}}")
     if connector.base_url.startswith("http://") and connector.auth.type != "none" and not _is_here(connector.base_url):
         yield Finding("base_url", "sends its credential in the clear; say https://")
+    yield from _of_pagination(connector.pagination)
     if not connector.streams:
         yield Finding("streams", "there is none: apikit(name, '/path') works, but a catalog would be empty")
     for name, stream in connector.streams.items():
@@ -134,25 +139,35 @@ def _of_stream(stream: Stream) -> Iterator[Finding]:
         if all(key.path != field for key in stream.key_columns):
             remedy = f"add {{ column = '{field}', path = '{field}', required = true }}"
             yield Finding("path", f"{{{field}}} is filled by no key column; {remedy}")
-    filled = {key.column for key in stream.key_columns if key.required}
     for name in stream.primary_key if stream.columns else ():
-        if not _has(stream, name) and name not in filled:
+        if not _has(stream, name) and name not in stream.required:
             yield Finding("primary_key", f"{name!r} is no column")
     if stream.columns and stream.updated_at is not None and not _has(stream, stream.updated_at):
         yield Finding("updated_at", f"{stream.updated_at!r} is no column")
+    yield from _of_pagination(stream.pagination or PaginationConfig())
     yield from _of_keys(stream)
 
 
+def _of_pagination(settings: PaginationConfig) -> Iterator[Finding]:
+    said = settings.model_fields_set - {"strategy", "max_pages", "end_status", "data_path"}
+    if settings.strategy == "auto" and (unused := said - {"page_size", "limit_param"}):
+        yield Finding("pagination", f"without a strategy {', '.join(sorted(unused))} means nothing: say strategy = ...")
+    if settings.next_cursor_path and settings.next_cursor_header:
+        yield Finding("pagination", "the cursor is in the body or in a header: say one of the two")
+
+
 def _of_keys(stream: Stream) -> Iterator[Finding]:
-    taken: set[tuple[str | None, str]] = set()
+    taken: set[str] = set()
     for number, key in enumerate(stream.key_columns):
         place = f"key_columns.{number}"
         if stream.columns and not key.required and not _has(stream, key.column):
             yield Finding(place, f"{key.column!r} is no column, so no predicate can name it")
-        for operator in key.operators:
-            if (key.param or f"/{key.path}", operator) in taken:
-                yield Finding(place, f"{key.param or key.path!r} is filled by another key column for {operator}, too")
-            taken.add((key.param or f"/{key.path}", operator))
+        if (key.param or f"/{key.path}") in taken:
+            yield Finding(place, f"{key.param or key.path!r} is filled by another key column, too")
+        taken.add(key.param or f"/{key.path}")
+        config = stream.columns.get(key.column)
+        if key.format and config is not None and config.type.upper() in {"VARCHAR", "BIGINT", "DOUBLE", "BOOLEAN"}:
+            yield Finding(place, f"format says how times are sent, and {key.column!r} is {config.type}")
 
 
 def _has(stream: Stream, path: str) -> bool:

@@ -97,6 +97,11 @@ class Stream(ManifestModel):
     primary_key: tuple[str, ...] = ()
     updated_at: str | None = None
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """The columns without whose values it cannot be asked, each once."""
+        return tuple(dict.fromkeys(key.column for key in self.key_columns if key.required))
+
     @model_validator(mode="after")
     def _can_be_bound(self) -> Self:
         fields = fields_of(self.path)

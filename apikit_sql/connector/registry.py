@@ -5,6 +5,7 @@ from __future__ import annotations
 import builtins
 import difflib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
 from importlib import resources
@@ -14,15 +15,17 @@ from typing import Any, ClassVar
 
 from apikit_sql.connector import environment
 from apikit_sql.connector.config import config_file
-from apikit_sql.connector.extending import extended
+from apikit_sql.connector.extending import extended, takes_a_credential_away
 from apikit_sql.connector.findings import check
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.settings import with_settings
 from apikit_sql.connector.sources import Manifest, ManifestFiles, Source, told
 from apikit_sql.errors import ConfigError, ConnectorNotFoundError
+from apikit_sql.redaction import redact_url
 
 #: Files are read once for all registries, and again when they have changed.
 _FILES = ManifestFiles()
+_BUILT_IN = resources.files("apikit_sql") / "connector" / "builtin"
 _Definer = Callable[[], ConnectorDefinition]
 
 
@@ -65,8 +68,18 @@ class ConnectorRegistry:
         """Every known connector's name, sorted."""
         return sorted({name for source in self._sources() for name in source})
 
+    def survey(self) -> tuple[builtins.list[str], builtins.list[tuple[str, str]]]:
+        """Every name that can be known, sorted, and what is wrong with the config file, by its path."""
+        try:
+            return self.names(), []
+        except ConfigError as error:
+            file = config_file()
+            places = [_FILES.in_folder(file.parent / "connectors"), _FILES.in_folder(_BUILT_IN)]
+            names = {*self._added, *self._registered, *(name for source in places for name in source)}
+            return sorted(names), [(str(file), str(error))]
+
     def add_file(self, path: Path) -> str:
-        """The name of the connector whose manifest is at `path`; it is known from now on."""
+        """The name of the connector whose manifest is at `path`: its own, else the file's. It is known from now on."""
         manifest = _FILES.at(path)
         name = _connector_of(tuple(self._chain(manifest))).name
         self.add(manifest)
@@ -106,7 +119,7 @@ class ConnectorRegistry:
             yield _source(self._registered)
             yield _FILES.in_config(config)
             yield _FILES.in_folder(config.parent / "connectors")
-            yield _FILES.in_folder(resources.files("apikit_sql") / "connector" / "builtin")
+            yield _FILES.in_folder(_BUILT_IN)
         yield from map(_FILES.in_folder, reversed(self._folders or ()))
         yield {environment.NAME: _described} if environment.is_described(os.environ) else {}
 
@@ -143,10 +156,12 @@ class ConnectorRegistry:
         known = self.names()
         near = [each for each in difflib.get_close_matches(name, known, n=3) if each != name]
         hint = f"Did you mean {' or '.join(near)}?" if near else f"Known: {', '.join(known)}."
-        place = self._folders[-1] if self._folders else config_file()
-        base_url = f"https://{name}" if "." in name else "https://api.example.com"
+        config = config_file()
+        place = self._folders[-1] if self._folders else f"{config} and {config.parent / 'connectors'}"
+        is_host = re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?", name) and not name.endswith(".toml")
+        base_url = f"https://{name}" if is_host else "https://api.example.com"
         return (
-            f"no connector is named {name!r}. {hint} Your own are read from {place}. "
+            f"no connector is named {redact_url(name)!r}. {hint} Your own are read from {place}. "
             f"A base URL works too: apikit({base_url!r}, '/path')."
         )
 
@@ -176,5 +191,11 @@ def _joined(chain: Sequence[Manifest]) -> dict[str, Any]:
     """The data of the last of `chain`, with what those before it say."""
     data: dict[str, Any] = {}
     for manifest in reversed(chain):
+        if takes_a_credential_away(data, manifest.data):
+            message = (
+                f"{manifest.where} has another host than {data.get('name')!r}, whose credential is not sent there: say "
+                "auth of its own."
+            )
+            raise ConfigError(message)
         data = extended(data, manifest.data)
     return data

@@ -53,9 +53,10 @@ class ManifestFiles:
         return {name: partial(self._entry, file, name) for name in entries}
 
     def at(self, path: Path) -> Manifest:
-        """The manifest that the file is, which must say its own name. Raises ConfigError that names the file."""
+        """The manifest that the file is, called as it says, else like the file. Raises ConfigError that names it."""
         found = self._file(path)
-        return _made(found, "", str(path), found.data, None)
+        data = {"name": path.name.removesuffix(".toml"), **found.data}
+        return _made(found, "", str(path), data, None)
 
     def _named_like_it(self, file: Traversable) -> Manifest:
         found = self._file(file)
@@ -103,7 +104,7 @@ def _stamp(file: Traversable) -> object:
 
 def _toml(file: Traversable) -> dict[str, Any]:
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         message = f"{file} cannot be read as a manifest: {error}"
         raise ConfigError(message) from None

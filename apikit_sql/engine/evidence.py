@@ -96,14 +96,14 @@ def refuse_unfollowed(settings: PaginationConfig, page: Page, request: PageReque
     """Raise PaginationError where `page`, the first and last, says that there is more.
 
     That a strategy found no way on is no reason to believe that there is none. One that was named is told by has_more
-    and totals only, and not where the call began in the middle; numbers know their own end, and a Link header without
-    a next page is one.
+    and totals only, unless what it looks for is nowhere in the page, and not where the call began in the middle;
+    numbers know their own end, and a Link header without a next page is one.
     """
     is_named = settings.strategy in {"link", "next_url", "cursor"}
     if settings.strategy == "auto":
         more = _unfollowed(page)
     elif is_named and "link" not in page.headers and not _begins_in_the_middle(settings, request):
-        more = _unfollowed(page, words=())
+        more = _unfollowed(page, words=_words_for(settings, page))
     else:
         more = ""
     if more:
@@ -183,6 +183,26 @@ def _totals(page: Page) -> dict[str, tuple[str | None, int | None]]:
         "total_path": _first_total(page.envelope),
         "total_header": (header, count_of(page.headers[header]) if header else None),
     }
+
+
+def _words_for(settings: PaginationConfig, page: Page) -> tuple[str, ...]:
+    """The signs of a next page that speak against a named strategy which found none.
+
+    Where the page has no place at all for what the strategy looks for, it may look in the wrong one. APIs that give
+    next URLs often give cursors too, on the last page as well; they are no sign then.
+    """
+    match settings.strategy:
+        case "cursor" if settings.cursor_record_field is None:
+            paths, header = (settings.next_cursor_path, *settings.cursor_fields), settings.next_cursor_header
+            words = (*_NEXT_URL, *_CURSORS)
+        case "next_url":
+            paths, header, words = (settings.next_url_path,), settings.next_url_header, _NEXT_URL
+        case "link":
+            return _NEXT_URL  # a Link header, and there is none
+        case _:
+            return ()
+    is_there = any(page.envelope.has(path) for path in paths if path) or (header is not None and header in page.headers)
+    return () if is_there else words
 
 
 def _begins_in_the_middle(settings: PaginationConfig, request: PageRequest) -> bool:

@@ -27,10 +27,10 @@ _ADVICE = (
 )
 
 
-def read_document(path: Path) -> dict[str, Any]:
+def read_document(path: Path | str) -> dict[str, Any]:
     """The JSON or YAML document at `path`. Raises ConfigError where it cannot be read, or YAML is not installed."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = Path(path).read_text(encoding="utf-8-sig")
         found = json.loads(text) if text.lstrip().startswith("{") else _read_yaml(text)
     except (OSError, ValueError, RecursionError) as error:
         message = f"{path} cannot be read as an OpenAPI document: {error}"
@@ -47,6 +47,9 @@ def draft_manifest(document: Mapping[str, Any], name: str) -> str:
     What the document does not tell for certain is left out, or stands in comments. Raises ConfigError where it is not
     OpenAPI 3, has no servers or no such operations, or would not make a manifest.
     """
+    if not isinstance(document, Mapping):
+        message = f"a document is needed, not {type(document).__name__}: draft_manifest(read_document(PATH), name)."
+        raise ConfigError(message)
     _check(document, name)
     schemas = Schemas(document)
     base_url, variables = place_of(document, name)

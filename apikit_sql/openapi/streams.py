@@ -75,7 +75,7 @@ def draft_stream(listed: ListOperation, pagination: Settings | None, schemas: Sc
         "updated_at": next((name for name in columns.types if _is_update(name, columns, schemas)), ""),
         "key_columns": keys,
     }
-    notes = (*_candidates(listed, columns, schemas), *_twins(columns), *_secrets(listed))
+    notes = (*_candidates(listed, columns, schemas), *_defaults(listed), *_twins(columns), *_secrets(listed))
     written = {name: _column(shape, columns.types[name]) for name, shape in columns.shapes.items()}
     return StreamDraft({name: value for name, value in settings.items() if value}, pagination, written, notes)
 
@@ -175,6 +175,15 @@ def _candidates(listed: ListOperation, columns: _Columns, schemas: Schemas) -> l
             written = {part: value for part, value in _key_type(each, schemas).items() if part != "type"}
             notes.append("key_columns candidate: " + inline({"column": name, "param": name} | written))
     return notes
+
+
+def _defaults(listed: ListOperation) -> list[str]:
+    """What the API chooses where it is not asked: it may leave records out."""
+    return [
+        f"The API's own default: {name} = {each.schema['default']!r}, of {', '.join(map(str, each.shape.enum))}."
+        for name, each in listed.in_query().items()
+        if len(each.shape.enum) > 1 and each.schema.get("default") in each.shape.enum and not is_paging(each)
+    ]
 
 
 def _family(kind: ColumnType) -> str:

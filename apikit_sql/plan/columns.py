@@ -54,8 +54,13 @@ def with_key_columns(columns: tuple[Column, ...], keys: tuple[KeyColumn, ...]) -
     return columns + tuple(Column(name, parse_type(key.type), (name,), declared=True) for name, key in lacking.items())
 
 
-def columns_of_keys(tuples: tuple[Keys, ...] | None, keys: tuple[KeyColumn, ...]) -> tuple[Column, ...]:
-    """A column for each name of the keys that a call gives; raises CallError for one that no request can carry."""
+def columns_of_keys(
+    tuples: tuple[Keys, ...] | None, keys: tuple[KeyColumn, ...], declared: tuple[KeyColumn, ...]
+) -> tuple[Column, ...]:
+    """A column for each name of the keys that a call gives: of its type where it is `declared`, else as wide as needed.
+
+    Raises CallError for one that no request can carry.
+    """
     known = {key.column.lower(): key for key in keys if "=" in key.operators}
     fields = []
     for name in (name for name, _ in tuples[0]) if tuples else ():
@@ -68,7 +73,7 @@ def columns_of_keys(tuples: tuple[Keys, ...] | None, keys: tuple[KeyColumn, ...]
             )
             raise CallError(message)
         values = [value for pairs in tuples or () for other, value in pairs if other == name]
-        kind = key.type if key.type != "VARCHAR" else _narrowest(values)
+        kind = key.type if key.type != "VARCHAR" or key in declared else _narrowest(values)
         fields.append(Column(name, parse_type(kind), (name,), declared=True))
     return tuple(fields)
 

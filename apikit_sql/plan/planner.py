@@ -90,7 +90,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL
         (key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params
     )
     given_tuples = key_tuples(call)
-    key_fields = columns_of_keys(given_tuples, keys)
+    key_fields = columns_of_keys(given_tuples, keys, stream.key_columns)
     if columns is None:
         _refuse_open_fields(path, given_tuples, key_fields)
     else:

@@ -22,6 +22,7 @@ LARGEST_RANGE = 1_000
 _LARGEST_OPTIONAL_RANGE = 50
 #: How many trips one scan may take.
 MOST_TRIPS = 1_000
+_DAY = len("2026-01-31")
 
 
 def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ...]:
@@ -76,6 +77,7 @@ def _choices(scan: ScanPlan, asked: Sequence[Predicate]) -> Iterable[tuple[KeyCo
 def _trip(
     scan: ScanPlan, bounds: dict[str, str], own: Keys, keys: Sequence[KeyColumn], values: Sequence[Value]
 ) -> Trip:
+    own = tuple((name, _of_type(scan, name, value)) for name, value in own)
     chosen = list(zip(keys, values, strict=True))
     given = [
         (key, value)  # a field of the path and a parameter may have one name
@@ -96,12 +98,30 @@ def _trip(
     return Trip(request, scan.given_keys + own + tuple(pair for _, pair in asked), fills, own)
 
 
+def _of_type(scan: ScanPlan, name: str, value: Value) -> Value:
+    """A given key's value as its column has it: a number as text, a day as its first moment."""
+    kinds = {column.name.lower(): str(column.type) for column in scan.columns or ()}
+    match kinds.get(name.lower()), value:
+        case "VARCHAR", bool():
+            return "true" if value else "false"
+        case "VARCHAR", int() | float() if math.isfinite(value):
+            return str(value)
+        case "TIMESTAMPTZ", str() if len(value) == _DAY:
+            return f"{value}T00:00:00Z"
+        case "TIMESTAMP", str() if len(value) == _DAY:
+            return f"{value}T00:00:00"
+        case _:
+            return value
+
+
 def _moment(value: Value) -> Value:
-    """The time that a text tells, or the value itself."""
+    """The day or the time that a text tells, or the value itself."""
     try:
-        return dt.datetime.fromisoformat(value) if isinstance(value, str) and len(value) > len("2026-01-31") else value
+        if isinstance(value, str):
+            return dt.date.fromisoformat(value) if len(value) == _DAY else dt.datetime.fromisoformat(value)
     except ValueError:
-        return value
+        pass
+    return value
 
 
 def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:

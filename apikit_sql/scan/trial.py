@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
@@ -12,8 +13,9 @@ import pyarrow as pa
 
 from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session, default_session
-from apikit_sql.errors import ApikitError
+from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.plan.call import call_of
 from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.pushdown import push_down
@@ -28,59 +30,69 @@ from apikit_sql.scan.schema import arrow_schema
 class Trial:
     """What one page of a stream has shown.
 
-    `skipped` streams need keys that were not given; `message` says which, or what failed. `unseen` are fields of the
-    page's last record that no column has, `empty` columns that are NULL in all `rows` of them.
+    `skipped` streams need keys that were not given; `message` says which, or what failed. `has_more` tells whether the
+    page leads to a next one. `unseen` are fields of its last record that no column has, `empty` columns that are NULL
+    in all of its `rows`.
     """
 
     stream: str
     state: Literal["ok", "failed", "skipped"]
     rows: int = 0
+    has_more: bool = False
     unseen: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     message: str = ""
 
     def __str__(self) -> str:
         """The trial as one line."""
-        told = [f"{self.rows} rows"] if self.state == "ok" else [self.message]
+        pages = "a next page" if self.has_more else "no next page"
+        told = [f"{self.rows} rows and {pages}"] if self.state == "ok" else [self.message]
         told += [f"fields without a column: {', '.join(self.unseen)}"] if self.unseen else []
         told += [f"always NULL: {', '.join(self.empty)}"] if self.empty else []
         return f"{self.stream}: {self.state}: {'; '.join(told)}"
 
 
-def try_out(connector: str, keys: Mapping[str, object] | None = None, *, session: Session | None = None) -> list[Trial]:
-    """A trial of each stream of the `connector`, in the manifest's order, a request each.
+def try_out(
+    connector: str | Path, keys: Mapping[str, object] | None = None, *, session: Session | None = None
+) -> Iterator[Trial]:
+    """A trial of each stream of the `connector` (or of the manifest file at that path), as the trials are iterated.
 
-    `keys` are values of key columns, for all streams that have them: `{'owner': 'duckdb', 'repo': 'duckdb'}`. An answer
-    that is an error is told in its trial; raises ConnectorNotFoundError, and ConfigError for a manifest or a setting
-    that is wrong.
+    They come in the manifest's order, a request each. `keys` are values of key columns, for all streams that have
+    them: `{'owner': 'duckdb', 'repo': 'duckdb'}`. An answer that is an error is told in its trial; raises
+    ConnectorNotFoundError, ConfigError for a manifest or a setting that is wrong, and CallError for a key that no
+    stream has.
     """
     used = session or default_session()
-    found = used.connector(connector)
-    return [_tried(found, stream, dict(keys or {}), used) for stream in found.streams]
+    is_file = isinstance(connector, Path) or connector.endswith(".toml")
+    found = used.connector(used.connectors.add_file(Path(connector)) if is_file else str(connector))
+    known = {key.column for stream in found.streams.values() for key in stream.key_columns if "=" in key.operators}
+    if unknown := sorted(keys.keys() - known if keys else ()):
+        message = f"{found.name} has no key column {unknown[0]!r} (there are: {', '.join(sorted(known)) or 'none'})."
+        raise CallError(message)
+    return (_tried(found, stream, dict(keys or {}), used) for stream in found.streams)
 
 
 def _tried(connector: ConnectorDefinition, name: str, keys: Mapping[str, object], session: Session) -> Trial:
     stream = connector.streams[name]
     known = {key.column: keys[key.column] for key in stream.key_columns if "=" in key.operators and key.column in keys}
-    needed = dict.fromkeys(key.column for key in stream.key_columns if key.required)
-    if lacking := [column for column in needed if column not in known]:
+    if lacking := [column for column in stream.required if column not in known]:
         return Trial(name, "skipped", message=f"needs {' and '.join(lacking)}")
     arguments: dict[str, Any] = {"connector": connector.name, "path": name, "pages": 1}
     try:
         plan = plan_call(call_of(arguments | ({"keys": [known]} if known else {})), connector)
         columns = columns_of(plan, session, Event())
-        rows, unseen = _read(plan, columns, session)
+        rows, record = _read(plan, columns, session)
     except ApikitError as error:
         session.remember(error)
         return Trial(name, "failed", message=str(error))
     empty = tuple(
         column.name for column in columns if rows.num_rows and rows.column(column.name).null_count == len(rows)
     )
-    return Trial(name, "ok", rows.num_rows, unseen, empty)
+    return Trial(name, "ok", rows.num_rows, record.is_truncated, tuple(sorted(record.unseen)), empty)
 
 
-def _read(plan: ScanPlan, columns: tuple[Column, ...], session: Session) -> tuple[pa.Table, tuple[str, ...]]:
-    """The rows of the first page, and the fields of it that no column has."""
+def _read(plan: ScanPlan, columns: tuple[Column, ...], session: Session) -> tuple[pa.Table, ScanRecord]:
+    """The rows of the first page, and what its scan has seen."""
     cancelled = Event()
     trips = push_down(plan, ())
     with session.running(cancelled), session.pages(plan, trips, cancelled) as scan:
@@ -88,4 +100,4 @@ def _read(plan: ScanPlan, columns: tuple[Column, ...], session: Session) -> tupl
         reader = PageReader(trips, columns, columns, None, decoder)
         batches = [reader.read(number, page) for number, page in scan.pages]
         scan.record.rows = sum(batch.num_rows for batch in batches)
-        return pa.Table.from_batches(batches, arrow_schema(columns)), tuple(sorted(scan.record.unseen))
+        return pa.Table.from_batches(batches, arrow_schema(columns)), scan.record

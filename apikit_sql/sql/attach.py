@@ -15,7 +15,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import duckdb
 import pyarrow as pa
@@ -29,8 +29,9 @@ Con = duckdb.DuckDBPyConnection
 #: Keys and their SQL type, as JSON and as text, row by row -> a list of records for each.
 RowFunction = Callable[[pa.Array, pa.Array], pa.Array]
 
-#: What a key's argument is where none is given: NULL would be a value that is not there.
-ANY = "<any value>"
+#: What a key's argument is where none is given, as JSON and in SQL: no column holds it, while NULL is a missing value.
+ANY = {"any": True}
+_ANY_SQL = "{'any': true}"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: The options of apikit() that a stream has settled.
 _SETTLED = frozenset({"connector", "path", "path_params", "data_path", "pagination", "filters", "method", "body"})
@@ -46,6 +47,7 @@ class StreamTable:
     name: str
     stream: Stream
     columns: tuple[Column, ...]
+    error: str = ""  # why its columns could not be read; then it is no table
 
     @property
     def full_name(self) -> str:
@@ -102,16 +104,15 @@ class Catalogs:
         if not _NAME.fullmatch(name):
             message = f"apikit_attach: {name!r} is no name for a catalog; it is letters, digits and '_'."
             raise CallError(message)
-        with self._lock:
-            known = self._known(self.cursor(), name)
-        if known is not None and known.connector == connector:
-            return known
-        made = tuple(tables())  # which may send requests
-        with self._lock:
+        with self._lock:  # one attaches at a time, so that equal ones send their requests once
             cursor = self.cursor()
-            known = self._known(cursor, name)
+            known = self._known(cursor, name, connector)
+            if known is not None and known.connector == connector:
+                return known
             if known is None:
                 _refuse_taken(cursor, name)
+            made = tuple(tables())
+            if known is None:
                 cursor.execute(f"ATTACH ':memory:' AS {quoted(name)} (READ_WRITE)")
             return self._filled(cursor, name, Attached(connector, _database_id(cursor, name), made), known)
 
@@ -135,13 +136,19 @@ class Catalogs:
         catalog, _, name = full_name.partition(".")
         known = self.attached.get(catalog.lower())
         for table in known.tables if known else ():
-            if table.name == name:
+            if table.name == name and not table.error:
                 return table
         message = f"{full_name}: the connector is attached no longer. Attach it again: CALL apikit_attach(...)."
         raise CallError(message)
 
-    def detach(self, name: str) -> bool:
-        """Whether the catalog `name` was there; it no longer is. Raises CallError for one that never was of ours."""
+    def detach(self, name: str, current: str) -> bool:
+        """Whether the catalog `name` was there; it no longer is.
+
+        Raises CallError for one that never was of ours, or that is the caller's `current` one.
+        """
+        if name.lower() == current.lower():
+            message = f"apikit_detach: {name} is the current catalog. Say USE memory (or another one) first."
+            raise CallError(message)
         with self._lock:
             cursor = self.cursor()
             if self._known(cursor, name) is None:
@@ -158,16 +165,31 @@ class Catalogs:
             del self.attached[name.lower()]
             return True
 
-    def _known(self, cursor: Con, name: str) -> Attached | None:
-        """What is attached under `name`, if DuckDB still has it; someone may have detached it."""
+    def _known(self, cursor: Con, name: str, connector: ConnectorDefinition | None = None) -> Attached | None:
+        """What is attached under `name`, if DuckDB still has it as it was made; someone may have changed that.
+
+        Raises CallError where it is another connector than the one that is wanted.
+        """
         known = self.attached.get(name.lower())
-        if known is not None and _database_id(cursor, name) != known.database:
+        if known is None:
+            return None
+        if _database_id(cursor, name) != known.database:
             del self.attached[name.lower()]
             return None
-        return known
+        if connector is not None and known.connector.name != connector.name:
+            message = (
+                f"apikit_attach: {name} is the connector {known.connector.name!r} already. Choose another name "
+                f"(name := ...), or say CALL apikit_detach('{name}') first."
+            )
+            raise CallError(message)
+        query = "SELECT count(*) FROM duckdb_views() WHERE database_oid = ? AND NOT internal"
+        ((views,),) = cursor.execute(query, [known.database]).fetchall()
+        is_whole = views == sum(not table.error for table in known.tables)
+        return known if is_whole else replace(known, connector=known.connector.model_copy(update={"streams": {}}))
 
     def _fill(self, cursor: Con, name: str, tables: Sequence[StreamTable], known: Attached | None) -> None:
         gone = {each.name for each in known.tables} - {each.name for each in tables} if known else set()
+        tables = [table for table in tables if not table.error]
         functions = {table.name: self._function(cursor, table) for table in tables if table.keys}
         cursor.execute("BEGIN")
         try:
@@ -230,7 +252,7 @@ def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
     keys = [key.column for key in table.keys]
     options = [a for a in APIKIT.arguments if a.name not in {*_SETTLED, *_OF_INFERRED, *map(str.lower, keys)}]
     declared = ", ".join(
-        [f"{quoted(key)} := '{ANY}'" for key in keys] + [f"{option.name} := {option.default}" for option in options]
+        [f"{quoted(key)} := {_ANY_SQL}" for key in keys] + [f"{option.name} := {option.default}" for option in options]
     )
     given = {a.name: a.name for a in options} | {f"{a.name}_type": type_sql(a.name) for a in options if a.typed}
     if keys:
@@ -240,7 +262,7 @@ def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
     )
     if function is not None:
         arguments = ", ".join(
-            quoted(key.column) if key.required else f"{quoted(key.column)} := '{ANY}'" for key in table.keys
+            quoted(key.column) if key.required else f"{quoted(key.column)} := {_ANY_SQL}" for key in table.keys
         )
         scalar = f"{quoted(table.catalog)}.main.{quoted(table.name + '_of')}"
         yield (
@@ -263,7 +285,7 @@ def _comments(table: StreamTable) -> Iterator[tuple[str, str]]:
         name, _, inner = key.column.lower().partition(".")
         told = [f"{operator} of {inner}" if inner else operator for operator in key.operators]
         operators.setdefault(name, []).extend(told)
-    required = {key.column.lower() for key in table.stream.key_columns if key.required}
+    required = {column.lower() for column in table.stream.required}
     for column in table.columns:
         name = column.name.lower()
         config = table.stream.columns.get(column.name)

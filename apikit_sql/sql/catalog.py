@@ -102,6 +102,7 @@ def macro_sql(function: TableFunction, *, temporary: bool) -> str:
     """The statement that makes `function` callable."""
     given = {a.name: a.name for a in function.arguments}
     given |= {f"{a.name}_type": type_sql(a.name) for a in function.arguments if a.typed}
+    given |= {"current": "current_database()"} if function is DETACH else {}
     declared = ", ".join(_declared(argument) for argument in function.arguments)
     return (
         f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {function.name}({declared}) AS TABLE FROM "

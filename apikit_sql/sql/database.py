@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import uuid
+import warnings
 import weakref
 from collections.abc import Callable, Mapping
 from threading import Event
@@ -20,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from apikit_sql.engine.session import Session
-from apikit_sql.errors import ApikitError, CallError
+from apikit_sql.errors import ApikitError, ApikitWarning, CallError
 from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset, safe_text
 from apikit_sql.sql.attach import Attached, Catalogs, RowFunction, StreamTable
@@ -28,7 +29,7 @@ from apikit_sql.sql.catalog import APIKIT, ATTACH, BIND_FUNCTION, CONNECTORS, DE
 from apikit_sql.sql.introspection import errors_dataset, read_newest, scans_dataset
 from apikit_sql.sql.permissions import Permissions, definition, permitted
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
-from apikit_sql.sql.seam import DatasetNames, may_reach_outside
+from apikit_sql.sql.seam import HAS_READABLE_RELATIONS, DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_dataset, stream_lists, stream_tables
 from apikit_sql.sql.tables import apikit_dataset
 
@@ -140,8 +141,18 @@ def _answer(database: Database, question: Mapping[str, str], caller: FrameType) 
     """The key of the database, or the SQL text that reads one call's rows."""
     if question["function"] == "key":
         return database.key
-    dataset = raised_as_text(database.permissions.session, lambda: _dataset(database, question))
+    dataset = raised_as_text(database.permissions.session, lambda: _named_dataset(database, question))
     return database.names.text_for(dataset, caller)
+
+
+def _named_dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
+    """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
+    if not HAS_READABLE_RELATIONS and not database.may_reach_outside():
+        message = (
+            "apikit: where enable_external_access is false it needs DuckDB 2.0; older ones cannot read its tables."
+        )
+        raise CallError(message)
+    return _dataset(database, question)
 
 
 def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
@@ -174,7 +185,7 @@ def _registry_dataset(database: Database, function: str, arguments: Mapping[str,
             return attached_dataset(attach(database, name, texts["name"]))
         case DETACH.name:
             name = _needed(function, texts, "name")
-            return detached_dataset(name, was_there=database.catalogs.detach(name))
+            return detached_dataset(name, was_there=database.catalogs.detach(name, texts["current"] or ""))
         case _:
             message = f"{function} is no function of this package"
             raise CallError(message)
@@ -206,4 +217,11 @@ def attach(database: Database, name: str, catalog: str | None = None) -> Attache
     if is_base_url(name):
         message = "apikit_attach: a base URL has no streams. Declare a connector with them, or call apikit()."
         raise CallError(message)
-    return database.catalogs.attach(reach.connector, catalog, lambda: stream_tables(catalog, reach))
+    if not reach.connector.streams:
+        message = f"apikit_attach: {name} has no streams, so there is nothing to attach. Declare them in its manifest."
+        raise CallError(message)
+    attached = database.catalogs.attach(reach.connector, catalog, lambda: stream_tables(catalog, reach))
+    for table in attached.tables:
+        if table.error:
+            warnings.warn(f"{table.shown} is left out: {table.error}", ApikitWarning, stacklevel=2)
+    return attached

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn
+from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.settings import missing_settings
 from apikit_sql.errors import ConfigError
@@ -19,13 +19,16 @@ _CONNECTORS = columns_of_types(
         "error": "VARCHAR",
     }
 )  # fmt: skip
+_EMPTY: Row = dict.fromkeys((column.name for column in _CONNECTORS), None)
 _STREAMS = columns_of_types(
     {
         "stream": "VARCHAR", "path": "VARCHAR", "needs": "VARCHAR[]", "key_columns": "JSON", "columns": "BIGINT",
         "primary_key": "VARCHAR[]", "updated_at": "VARCHAR", "description": "VARCHAR", "docs": "VARCHAR",
     }
 )  # fmt: skip
-_ATTACHED = columns_of_types({"stream": "VARCHAR", "needs": "VARCHAR[]", "columns": "BIGINT", "description": "VARCHAR"})
+_ATTACHED = columns_of_types(
+    {"stream": "VARCHAR", "needs": "VARCHAR[]", "columns": "BIGINT", "description": "VARCHAR", "error": "VARCHAR"}
+)
 _DETACHED = columns_of_types({"name": "VARCHAR", "detached": "BOOLEAN"})
 
 
@@ -34,9 +37,11 @@ def connectors_dataset(registry: ConnectorRegistry, allowed: frozenset[str] | No
 
     A manifest that is wrong has its `error`; the others are listed all the same.
     """
-    names = registry.names() if name is None else [name]
+    known, errors = registry.survey()
+    names = known if name is None else [name]
     rows = [_connector_row(registry, each) for each in names if allowed is None or each in allowed]
-    return RecordsDataset(_CONNECTORS, lambda: rows)
+    wrong = [{**_EMPTY, "name": place, "configured": False, "missing": [], "error": text} for place, text in errors]
+    return RecordsDataset(_CONNECTORS, lambda: rows + (wrong if name is None else []))
 
 
 def streams_dataset(connector: ConnectorDefinition) -> ScannedDataset:
@@ -48,10 +53,11 @@ def attached_dataset(attached: Attached) -> ScannedDataset:
     """A row for each table of a connector that was attached."""
     rows: list[Row] = [
         {
-            "stream": table.full_name,
-            "needs": _needed(table.stream.key_columns),
+            "stream": table.shown,
+            "needs": list(table.stream.required),
             "columns": len(table.columns),
             "description": table.stream.description,
+            "error": table.error or None,
         }
         for table in attached.tables
     ]
@@ -64,14 +70,13 @@ def detached_dataset(name: str, *, was_there: bool) -> ScannedDataset:
 
 
 def _connector_row(registry: ConnectorRegistry, name: str) -> Row:
-    empty: Row = dict.fromkeys((column.name for column in _CONNECTORS), None)
     try:
         connector, place = registry.definition(name), registry.where(name)
         missing = missing_settings(connector)
     except ConfigError as error:
-        return {**empty, "name": name, "configured": False, "missing": [], "error": str(error)}
+        return {**_EMPTY, "name": name, "configured": False, "missing": [], "error": str(error)}
     return {
-        **empty,
+        **_EMPTY,
         "name": name,
         "base_url": connector.base_url,
         "auth": connector.auth.type + (", optional" if connector.auth.optional else ""),
@@ -93,7 +98,7 @@ def _stream_row(connector: ConnectorDefinition, name: str) -> Row:
     return {
         "stream": name,
         "path": stream.path,
-        "needs": _needed(stream.key_columns),
+        "needs": list(stream.required),
         "key_columns": json.dumps({column: list(dict.fromkeys(each)) for column, each in operators.items()}),
         "columns": len(stream.columns) or None,
         "primary_key": list(stream.primary_key),
@@ -101,7 +106,3 @@ def _stream_row(connector: ConnectorDefinition, name: str) -> Row:
         "description": stream.description,
         "docs": stream.docs,
     }
-
-
-def _needed(keys: tuple[KeyColumn, ...]) -> list[str]:
-    return list(dict.fromkeys(key.column for key in keys if key.required))

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 
 from apikit_sql.connector.manifest import ConnectorDefinition
-from apikit_sql.errors import CallError
+from apikit_sql.errors import ApikitError, CallError, ScanInterrupted
 from apikit_sql.plan.call import Call, call_of, key_rows, read_arguments
 from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.request_plan import Keys, ScanPlan
@@ -40,12 +40,25 @@ class Reach:
 
 
 def stream_tables(catalog: str, reach: Reach) -> list[StreamTable]:
-    """The tables of a connector in the catalog of this name; a stream that declares no columns is sampled."""
-    found = []
+    """The tables of a connector in the catalog of this name; a stream that declares no columns is sampled.
+
+    One whose sample fails has the error. Raises it where the other streams would fail likewise, or none is left.
+    """
+    found, failure = [], None
     for name, stream in reach.connector.streams.items():
         table = StreamTable(reach.connector.name, catalog, name, stream, ())
-        columns = columns_of(reach.plan(table, {}), reach.permissions.session, reach.new_scan())
-        found.append(replace(table, columns=columns))
+        try:
+            columns = columns_of(reach.plan(table, {}), reach.permissions.session, reach.new_scan())
+        except ApikitError as error:
+            if error.is_everywhere or isinstance(error, ScanInterrupted):
+                raise
+            reach.permissions.session.remember(error)
+            failure = error
+            found.append(replace(table, error=f"{error} Declare its columns, then no page of it is read here."))
+        else:
+            found.append(replace(table, columns=columns))
+    if failure is not None and all(table.error for table in found):
+        raise failure
     return found
 
 
@@ -65,7 +78,7 @@ def stream_dataset(table: StreamTable, arguments: str, reach: Reach) -> ApiDatas
             message = f"{table.shown}: {name} has several values; write WHERE {name} IN (...), or keys := [...]."
             raise CallError(message)
     if key and given.get("keys", "") != "":
-        message = f"{table.shown}: say keys := ..., or {', '.join(key)}; not both."
+        message = f"{table.shown}: beside keys := ... say WHERE {next(iter(key))} = ..., not {next(iter(key))} := ..."
         raise CallError(message)
     if key:
         given |= {"keys": [key], "keys_type": f"{kind}[]"}

@@ -219,7 +219,7 @@ def test_a_limit_stops_the_requests(api: FakeApi, rows: Rows) -> None:
 
 
 def test_records_need_a_base_and_a_table(api: FakeApi, con: duckdb.DuckDBPyConnection) -> None:
-    with pytest.raises(duckdb.Error, match="needs base_id and table"):
+    with pytest.raises(duckdb.Error, match='needs base_id and "table"'):
         con.sql(f"FROM apikit('airtable', 'records') WHERE base_id = '{BASE}'").fetchall()
 
     assert api.seen == []

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from apikit_sql.column_types import ColumnType, Struct, parse_type
+from apikit_sql.column_types import ColumnType, Struct, parse_type, plain_identifier
 from apikit_sql.connector.manifest import ConnectorDefinition, Stream
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.template import fields_of
@@ -88,7 +88,7 @@ def test_a_required_key_cannot_be_left_out(connector: ConnectorDefinition, name:
     required = [key.column for key in stream.key_columns if key.required]
 
     if required:
-        with pytest.raises(CallError, match=f"needs {' and '.join(required)}"):
+        with pytest.raises(CallError, match=f"needs {' and '.join(map(plain_identifier, required))}"):
             push_down(plan(connector, name), [])
 
 

@@ -256,17 +256,15 @@ def test_of_one_name_a_file_by_path_wins_then_a_function_then_the_config_file_th
 
 
 @pytest.mark.parametrize("is_found_first", [True, False])
-def test_a_file_without_a_name_is_refused_by_path_and_named_like_its_file_in_the_folder(
-    *, is_found_first: bool
-) -> None:
+def test_a_file_without_a_name_is_named_like_its_file_by_path_and_in_the_folder(*, is_found_first: bool) -> None:
     file = in_folder("acme", 'base_url = "https://acme.test"\n')
     registry = ConnectorRegistry()
     if is_found_first:
         registry.get("acme")
 
-    with pytest.raises(ConfigError, match="name: is needed"):
-        registry.add_file(file)
+    name = registry.add_file(file)
 
+    assert name == "acme"
     assert registry.get("acme").base_url == "https://acme.test"
 
 

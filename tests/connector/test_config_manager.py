@@ -2,6 +2,7 @@
 
 import os
 import stat
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -367,3 +368,40 @@ def test_a_place_where_no_file_can_be_is_a_config_error(tmp_path: Path, ring: Me
             ConfigManager(tmp_path / place).add_connector("acme", URL, token=SECRET)
 
     assert ring.stored == {}
+
+
+def test_an_entry_that_another_one_extends_stays(tmp_path: Path) -> None:
+    manager = ConfigManager(tmp_path / "config.toml")
+    manager.add_connector("acme", URL)
+    manager.add_connector("acme_two", extends="acme")
+
+    with pytest.raises(ConfigError, match=r"acme_two in .* extends 'acme'"):
+        manager.remove_connector("acme")
+
+    assert manager.list_connectors() == ["acme", "acme_two"]
+
+
+@pytest.mark.parametrize("token", ["$ACME_TOKEN", "${ACME_TOKEN}", "ENV:ACME_TOKEN", "env: ACME_TOKEN"])
+def test_what_was_meant_as_a_reference_is_not_kept_as_the_secret(
+    tmp_path: Path, ring: MemoryKeyring, token: str
+) -> None:
+    with pytest.raises(ConfigError, match=r"auth\.token: looks like a reference and is none; write env:NAME"):
+        ConfigManager(tmp_path / "config.toml").add_connector("acme", URL, token=token)
+
+    assert ring.stored == {}
+
+
+def test_fields_that_are_no_texts_are_written_as_they_are(tmp_path: Path) -> None:
+    ConfigManager(tmp_path / "config.toml").add_connector(
+        "acme",
+        URL,
+        "oauth2",
+        client_id="env:ID",
+        client_secret="env:S",
+        token_url="/t",
+        scopes=["a", "b"],
+        optional=True,
+    )
+
+    entry = tomllib.loads((tmp_path / "config.toml").read_text(encoding="utf-8"))["connectors"]["acme"]["auth"]
+    assert (entry["scopes"], entry["optional"]) == (["a", "b"], True)

@@ -119,12 +119,14 @@ def test_a_file_given_by_path_extends_the_built_in_connector_whose_name_it_takes
     assert registry.get("github") == ConnectorRegistry().get("github").model_copy(update={"timeout": 7})
 
 
-def test_a_file_given_by_path_that_names_itself_nowhere_is_refused_at_once(tmp_path: Path) -> None:
+def test_a_file_given_by_path_that_names_itself_nowhere_is_called_like_its_file(tmp_path: Path) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('extends = "github"\ntimeout = 7\n', encoding="utf-8")
 
-    with pytest.raises(ConfigError, match=rf"{file}.*name: is needed"):
-        ConnectorRegistry().add_file(file)
+    registry = ConnectorRegistry()
+    name = registry.add_file(file)
+
+    assert (name, registry.get("mine").timeout) == ("mine", 7)
 
 
 def test_a_chain_is_joined_from_its_end() -> None:
@@ -378,3 +380,26 @@ def test_two_sites_of_one_api_are_asked_each_at_its_own_host(
     found = [rows(f"SELECT host, login FROM apikit('{name}', '/me')") for name in ("x", "y")]
 
     assert found == [[("x.example.test", "ann")], [("y.example.test", "ann")]]
+
+
+@pytest.mark.parametrize("base_url", ["https://evil.test", "http://api.github.com", "https://api.github.com:8443"])
+def test_a_credential_does_not_follow_to_another_origin(base_url: str) -> None:
+    declare(f'[connectors.other]\nextends = "github"\nbase_url = "{base_url}"\n')
+
+    with pytest.raises(ConfigError, match="another host than 'github', whose credential is not sent there: say auth"):
+        ConnectorRegistry().get("other")
+
+
+def test_another_origin_has_auth_of_its_own() -> None:
+    declare('[connectors.other]\nextends = "github"\nbase_url = "https://git.test/api"\nauth.token = "env:OWN"\n')
+
+    other = ConnectorRegistry().get("other")
+
+    assert other.auth.token is not None
+    assert (other.base_url, other.auth.token.get_secret_value()) == ("https://git.test/api", "env:OWN")
+
+
+def test_another_path_of_the_same_origin_keeps_the_credential() -> None:
+    declare('[connectors.other]\nextends = "github"\nbase_url = "https://api.github.com/v4"\n')
+
+    assert ConnectorRegistry().get("other").auth == ConnectorRegistry().get("github").auth

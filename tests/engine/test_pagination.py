@@ -718,6 +718,35 @@ def test_a_named_strategy_believes_its_own_end(
     assert found == [1]
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"strategy": "link"},
+        {"strategy": "cursor", "cursor_param": "after", "next_cursor_path": "paging.nxt"},
+        {"strategy": "cursor", "cursor_param": "after", "next_cursor_path": "next"},
+        {"strategy": "cursor", "cursor_param": "after", "next_cursor_header": "X-Next"},
+        {"strategy": "next_url", "next_url_path": "paging.url"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("following", ["20", "https://api.test/items?after=20"])
+def test_a_strategy_that_looks_in_the_wrong_place_is_no_short_table(settings: dict[str, Any], following: str) -> None:
+    api = FakeApi({"/items": httpx.Response(200, json={"items": [{"id": 1}], "paging": {"next": following}})})
+
+    with pytest.raises(PaginationError, match=r"says that there is more \(paging\.next is set\)"):
+        walk(plan_of(pagination=PaginationConfig(**settings)), api)
+
+
+@pytest.mark.parametrize("following", [None, ""])
+def test_a_place_that_is_there_and_empty_is_the_end(following: str | None) -> None:
+    body = {"items": [{"id": 1}], "next": following, "links": {"next": "https://api.test/elsewhere"}}
+    config = PaginationConfig(strategy="cursor", cursor_param="after", next_cursor_path="next")
+
+    found = walk(plan_of(pagination=config), FakeApi({"/items": httpx.Response(200, json=body)}))
+
+    assert found == [1]
+
+
 def test_records_that_look_alike_are_all_read_where_the_total_says_so() -> None:
     parts = [[1, 2], [3, 3], [3, 3]]
     answers = [httpx.Response(200, json={"items": [{"id": i} for i in part], "total": 6}) for part in parts]

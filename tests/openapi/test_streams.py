@@ -262,3 +262,10 @@ def test_a_stream_says_what_it_is_and_where_that_is_written() -> None:
 
     assert (one.description, one.docs) == ("List *things*", "https://acme.example/docs#things")
     assert (other.description, other.docs) == ("All things", "")
+
+
+def test_a_default_that_may_leave_records_out_is_told() -> None:
+    state = query("state", {"type": "string", "enum": ["open", "closed", "all"], "default": "open"})
+    text = draft_manifest(document({"/things": listing({"state": {"type": "string"}}, parameters=[state])}), "acme")
+
+    assert "# The API's own default: state = 'open', of open, closed, all.\n" in text

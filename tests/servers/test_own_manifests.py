@@ -62,7 +62,7 @@ def test_lint_finds_no_error_in_them_and_doubts_only_columns_that_are_not_declar
 
 @pytest.mark.parametrize("name", ["nyc", "blog", "blog_one"])
 def test_each_stream_is_ok_when_it_is_tried_out_with_its_keys(session: apikit_sql.Session, name: str) -> None:
-    trials = try_out(name, KEYS, session=session)
+    trials = list(try_out(name, KEYS, session=session))
 
     assert [(trial.stream, trial.state, trial.message) for trial in trials] == [
         (stream, "ok", "") for stream in declared(name)["streams"]

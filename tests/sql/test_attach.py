@@ -79,9 +79,9 @@ def shop(con: Con, api: FakeApi) -> Con:
 class TestAttaching:
     def test_the_streams_are_told_with_what_they_need(self, rows: Rows) -> None:
         assert rows("CALL apikit_attach('shop')") == [
-            ("shop.orders", [], 3, "Orders, and who's to pay"),
-            ("shop.lines", ["order"], 2, ""),
-            ("shop.notes", [], 2, ""),
+            ("shop.orders", [], 3, "Orders, and who's to pay", None),
+            ("shop.lines", ["order"], 2, "", None),
+            ("shop.notes", [], 2, "", None),
         ]
 
     def test_only_a_stream_without_declared_columns_is_asked_for_them(self, rows: Rows, api: FakeApi) -> None:
@@ -299,7 +299,10 @@ class TestCallForms:
             ("orders(state := NULL)", "shop.orders: state is NULL. If it is a variable, it is not set."),
             ("lines(getvariable('nope'))", "shop.lines: order is NULL. If it is a variable, it is not set."),
             ("orders(keys := getvariable('nope'))", "keys is NULL. If it is a variable, it is not set"),
-            ("orders('open', keys := [{state: 'paid'}])", "shop.orders: say keys := ..., or state; not both."),
+            (
+                "orders('open', keys := [{state: 'paid'}])",
+                "shop.orders: beside keys := ... say WHERE state = ..., not state := ...",
+            ),
             ("orders(state := 'env:HOME')", "the parameter 'state' carries a credential, which SQL must not."),
             (
                 "orders(params := {client_secret: 'x'})",
@@ -324,8 +327,30 @@ class TestDetaching:
             rows("FROM shop.orders")
 
     def test_what_never_was_attached_is_told(self, rows: Rows) -> None:
-        with pytest.raises(duckdb.Error, match=r"no connector is attached as 'memory' \(attached: shop\)\."):
-            rows("CALL apikit_detach('memory')")
+        with pytest.raises(duckdb.Error, match=r"no connector is attached as 'system' \(attached: shop\)\."):
+            rows("CALL apikit_detach('system')")
+
+    def test_the_current_catalog_stays(self, rows: Rows) -> None:
+        rows("USE shop")
+
+        with pytest.raises(duckdb.Error, match="SHOP is the current catalog"):
+            rows("CALL apikit_detach('SHOP')")
+
+        rows("USE memory")
+        assert rows("CALL apikit_detach('shop')") == [("shop", True)]
+
+    def test_another_connector_does_not_take_a_name_that_is_used(self, rows: Rows) -> None:
+        with pytest.raises(duckdb.Error, match="SHOP is the connector 'shop' already"):
+            rows("CALL apikit_attach('demo', name := 'SHOP')")
+
+    def test_a_view_that_was_dropped_is_made_again(self, rows: Rows) -> None:
+        rows("DROP VIEW shop.orders")
+
+        rows("CALL apikit_attach('shop')")
+
+        assert rows("SELECT count(*) FROM duckdb_views() WHERE database_name = 'shop' AND view_name = 'orders'") == [
+            (1,)
+        ]
 
     @pytest.mark.parametrize("statement", ["CALL apikit_detach('shop')", "DETACH shop"])
     def test_it_is_attached_again(self, rows: Rows, api: FakeApi, statement: str) -> None:

@@ -137,7 +137,7 @@ class TestNames:
             'key_columns = [{ column = "Timeout", param = "t" }]',
         )
 
-        assert rows("CALL apikit_attach('acme')") == [("acme.items", [], 1, "")]
+        assert rows("CALL apikit_attach('acme')") == [("acme.items", [], 1, "", None)]
 
     @pytest.mark.parametrize(
         "argument", ["5, name := 'x'", "NULL", "['demo']", "'demo', name := 5", "'demo', name = 'x'"]
@@ -178,7 +178,7 @@ class TestManifestsThatChange:
         write(OTHER)
         told = rows("CALL apikit_attach('acme')")
 
-        assert told == [("acme.others", [], 1, "")]
+        assert told == [("acme.others", [], 1, "", None)]
         assert rows("FROM acme.others") == [(1,)]
         for gone in ("FROM acme.items", "FROM acme.items(id := 1)", "SELECT acme.items_of(id := 1)"):
             with pytest.raises(duckdb.CatalogException):
@@ -199,18 +199,34 @@ class TestManifestsThatChange:
             rows("FROM acme.items")
 
     @pytest.mark.parametrize("answer", [httpx.Response(404), httpx.Response(200, json=[])])
-    def test_one_stream_that_cannot_be_sampled_refuses_the_whole(
-        self, acme: Con, rows: Rows, write: Any, api: FakeApi, answer: httpx.Response
+    def test_a_stream_that_cannot_be_sampled_is_left_out_and_told(
+        self, rows: Rows, write: Any, api: FakeApi, answer: httpx.Response
     ) -> None:
         write(ONE, OTHER)
         api.routes["/others"] = answer
 
         for name in ("acme", "another"):
-            with pytest.raises(duckdb.Error, match="/others"):
-                rows(f"CALL apikit_attach('acme', name := '{name}')")
+            with pytest.warns(apikit_sql.ApikitWarning, match=rf"{name}\.others is left out: .*/others"):
+                told = rows(f"SELECT stream, error FROM apikit_attach('acme', name := '{name}')")
+
+            assert [(stream, "Declare its columns" in (error or "")) for stream, error in told] == [
+                (f"{name}.items", False),
+                (f"{name}.others", True),
+            ]
+            assert rows(f"SELECT count(*), len({name}.items_of(id := 1)) FROM {name}.items") == [(3, 1)]
+            with pytest.raises(duckdb.Error, match="others"):
+                rows(f"FROM {name}.others")
+
+    def test_where_no_stream_can_be_sampled_nothing_is_attached(
+        self, acme: Con, rows: Rows, write: Any, api: FakeApi
+    ) -> None:
+        write(OTHER)
+        api.routes["/others"] = httpx.Response(404)
+
+        with pytest.raises(duckdb.Error, match="/others answered 404"):
+            rows("CALL apikit_attach('acme', name := 'another')")
 
         assert "another" not in databases(acme)
-        assert rows("SELECT count(*), len(acme.items_of(id := 1)) FROM acme.items") == [(3, 1)]
 
     def test_what_duckdb_refused_once_is_attached_the_next_time(
         self, rows: Rows, monkeypatch: pytest.MonkeyPatch

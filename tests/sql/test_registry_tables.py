@@ -162,11 +162,15 @@ class TestConnectors:
         assert rows("SELECT name FROM apikit_connectors() WHERE error IS NOT NULL") == [("broken",)]
         assert rows("SELECT error FROM apikit_connectors('acme')") == [(None,)]
 
-    def test_a_config_file_that_is_no_toml_is_told_by_its_class(self, session: Session, config: Path) -> None:
+    def test_a_config_file_that_is_no_toml_has_a_row_of_its_own(self, rows: Rows, config: Path) -> None:
         config.write_text("nonsense = [")
 
-        with pytest.raises(apikit_sql.ConfigError, match=r"config\.toml cannot be read as TOML"):
-            apikit_sql.connect(session=session).execute("FROM apikit_connectors()").fetchall()
+        wrong = rows("SELECT name, configured, error FROM apikit_connectors() WHERE name LIKE '%config.toml'")
+
+        ((name, configured, error),) = wrong
+        assert (name, configured) == (str(config), False)
+        assert "config.toml cannot be read as TOML" in error
+        assert rows("SELECT count(*) FROM apikit_connectors() WHERE name IN ('demo', 'github')") == [(2,)]
 
     def test_an_unknown_name_is_told_in_its_row(self, rows: Rows) -> None:
         ((name, configured, error),) = rows("SELECT name, configured, error FROM apikit_connectors('demi')")

@@ -105,6 +105,34 @@ def con(con: Con, tmp_path: Path, api: FakeApi) -> Con:
 
 
 class TestKeys:
+    def test_no_text_of_the_data_means_no_key(self, rows: Rows, api: FakeApi) -> None:
+        api.routes["/states"] = httpx.Response(200, json=[{"state": "open"}, {"state": "paid"}])
+
+        texts = ["<any>", "<any value>", "{'any': true}", '{"any": true}']
+        for text in texts:
+            with pytest.raises(duckdb.Error, match="cannot ask for state = "):
+                rows("SELECT acme.states_of(" + "'" + text.replace("'", "''") + "')")
+
+        assert api.seen == []
+
+    @pytest.mark.parametrize(("given", "sent"), [("7", "7"), ("true", "true"), ("1.5", "1.5"), ("'007'", "007")])
+    def test_a_key_column_has_its_own_type_whatever_is_given(
+        self, rows: Rows, api: FakeApi, given: str, sent: str
+    ) -> None:
+        api.routes[f"/houses/{sent}/rooms"] = httpx.Response(200, json=[ROOM])
+
+        assert rows(f"SELECT house, typeof(house) FROM acme.rooms({given})") == [(sent, "VARCHAR")]
+        assert rows(f"SELECT acme.rooms_of({given})[1].house") == [(sent,)]
+        assert rows(f"SELECT count(*) FROM acme.rooms({given}) WHERE house = '0{sent}'") == [(0,)]
+
+    def test_a_day_is_its_first_moment(self, rows: Rows, api: FakeApi) -> None:
+        api.routes["/times"] = httpx.Response(200, json=[{"at": 1769817600}])
+
+        for statement in ("FROM acme.times(at := DATE '2026-01-31')", "SELECT acme.times_of(DATE '2026-01-31')"):
+            assert len(rows(statement)) == 1
+
+        assert api.params("at") == ["1769817600", "1769817600"]
+
     def test_each_row_has_the_list_of_its_key(self, rows: Rows) -> None:
         found = rows("SELECT w, acme.parts_of(w) FROM (VALUES (7), (NULL), (2), (7)) t(w)")
 
