@@ -262,6 +262,12 @@ class TestCallForms:
         assert [row[0] for row in rows(f"SELECT id FROM {source}")] == OPEN
         assert api.paths[0] == path
 
+    def test_what_a_key_promises_is_tried_by_an_expression_that_is_not_sent(self, rows: Rows, api: FakeApi) -> None:
+        found = rows("SELECT id FROM shop.orders WHERE md5(state) = md5('open')")
+
+        assert [row[0] for row in found] == OPEN
+        assert set(api.params("status")) == {None}
+
     def test_a_bound_narrows_beside_a_key(self, rows: Rows, api: FakeApi) -> None:
         found = rows("SELECT id FROM shop.orders(state := 'open') WHERE made >= TIMESTAMPTZ '2026-01-20 00:00:00+00'")
 
