@@ -15,7 +15,7 @@ import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import duckdb
 import pyarrow as pa
@@ -107,7 +107,7 @@ class Catalogs:
         with self._lock:  # one attaches at a time, so that equal ones send their requests once
             cursor = self.cursor()
             known = self._known(cursor, name, connector)
-            if known is not None and known.connector == connector:
+            if known is not None and known.connector == connector and _is_whole(cursor, known):
                 return known
             if known is None:
                 _refuse_taken(cursor, name)
@@ -166,7 +166,7 @@ class Catalogs:
             return True
 
     def _known(self, cursor: Con, name: str, connector: ConnectorDefinition | None = None) -> Attached | None:
-        """What is attached under `name`, if DuckDB still has it as it was made; someone may have changed that.
+        """What is attached under `name`, if DuckDB still has it; someone may have detached it.
 
         Raises CallError where it is another connector than the one that is wanted.
         """
@@ -182,10 +182,7 @@ class Catalogs:
                 f"(name := ...), or say CALL apikit_detach('{name}') first."
             )
             raise CallError(message)
-        query = "SELECT count(*) FROM duckdb_views() WHERE database_oid = ? AND NOT internal"
-        ((views,),) = cursor.execute(query, [known.database]).fetchall()
-        is_whole = views == sum(not table.error for table in known.tables)
-        return known if is_whole else replace(known, connector=known.connector.model_copy(update={"streams": {}}))
+        return known
 
     def _fill(self, cursor: Con, name: str, tables: Sequence[StreamTable], known: Attached | None) -> None:
         gone = {each.name for each in known.tables} - {each.name for each in tables} if known else set()
@@ -239,6 +236,13 @@ def _database_id(cursor: Con, name: str) -> int:
     query = "SELECT database_oid FROM duckdb_databases() WHERE lower(database_name) = lower(?)"
     found = cursor.execute(query, [name]).fetchall()  # all: an unread result would keep the cursor busy
     return int(found[0][0]) if found else -1
+
+
+def _is_whole(cursor: Con, attached: Attached) -> bool:
+    """Whether DuckDB has a view for each table; someone may have dropped one."""
+    query = "SELECT view_name FROM duckdb_views() WHERE database_oid = ? AND NOT internal"
+    views = {name for (name,) in cursor.execute(query, [attached.database]).fetchall()}
+    return {table.name for table in attached.tables if not table.error} <= views
 
 
 def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
