@@ -147,7 +147,8 @@ def _answer(database: Database, question: Mapping[str, str], caller: FrameType) 
 
 def _named_dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
-    if not HAS_READABLE_RELATIONS and not database.may_reach_outside():
+    may_send = database.permissions.allow_network or question["function"] not in {APIKIT.name, STREAM, ATTACH.name}
+    if may_send and not HAS_READABLE_RELATIONS and not database.may_reach_outside():
         message = (
             "apikit: where enable_external_access is false it needs DuckDB 2.0; older ones cannot read its tables."
         )
