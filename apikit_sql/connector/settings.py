@@ -14,7 +14,7 @@ from apikit_sql.secrets import is_stored
 def with_settings(connector: ConnectorDefinition) -> ConnectorDefinition:
     """`connector` with the variables of its URLs filled from the environment or their defaults.
 
-    Its `token_url` is a whole URL then. Raises ConfigError where one is missing, or would take secrets out of TLS.
+    Its `token_url` is a whole URL then. Raises ConfigError where one is missing.
     """
     token_url = connector.auth.token_url or ""
     if not token_url and "{" not in connector.base_url:
@@ -29,11 +29,7 @@ def with_settings(connector: ConnectorDefinition) -> ConnectorDefinition:
     if not token_url:
         return connector.model_copy(update={"base_url": base_url})
     whole = base_url.rstrip("/") + token_url if token_url.startswith("/") else token_url
-    whole = fill_base_url(connector.name, whole, values)
-    if whole.startswith("http://") and not base_url.startswith("http://"):
-        message = f"{connector.name}: auth.token_url must be https, as the base URL is: it is sent secrets."
-        raise ConfigError(message)
-    auth = connector.auth.model_copy(update={"token_url": whole})
+    auth = connector.auth.model_copy(update={"token_url": fill_base_url(connector.name, whole, values)})
     return connector.model_copy(update={"base_url": base_url, "auth": auth})
 
 

@@ -116,12 +116,12 @@ def _of_type(scan: ScanPlan, name: str, value: Value) -> Value:
 
 def _moment(value: Value) -> Value:
     """The day or the time that a text tells, or the value itself."""
+    if not isinstance(value, str):
+        return value
     try:
-        if isinstance(value, str):
-            return dt.date.fromisoformat(value) if len(value) == _DAY else dt.datetime.fromisoformat(value)
+        return dt.date.fromisoformat(value) if len(value) == _DAY else dt.datetime.fromisoformat(value)
     except ValueError:
-        pass
-    return value
+        return value
 
 
 def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:

@@ -405,3 +405,11 @@ def test_fields_that_are_no_texts_are_written_as_they_are(tmp_path: Path) -> Non
 
     entry = tomllib.loads((tmp_path / "config.toml").read_text(encoding="utf-8"))["connectors"]["acme"]["auth"]
     assert (entry["scopes"], entry["optional"]) == (["a", "b"], True)
+
+
+@pytest.mark.parametrize(
+    ("name", "told"), [("env", "that environment variables describe"), ("github", "is known already .*github.toml")]
+)
+def test_a_name_that_hides_another_connector_is_refused(tmp_path: Path, name: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        ConfigManager(tmp_path / "config.toml").add_connector(name, URL)

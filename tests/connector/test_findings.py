@@ -230,3 +230,11 @@ def test_references_and_what_is_no_auth_are_no_literal_secrets(data: dict[str, A
 )
 def test_a_finding_is_one_line(finding: Finding, line: str) -> None:
     assert str(finding) == line
+
+
+def test_key_columns_are_told_to_be_a_list_of_tables() -> None:
+    _, found = check({"name": "a", "base_url": "https://a.test", "streams": {"x": {"path": "/x", "key_columns": {}}}})
+
+    assert [finding.message for finding in found] == [
+        "must be a list of tables: [{ column = 'state', param = 'state' }]"
+    ]

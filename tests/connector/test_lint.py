@@ -397,3 +397,49 @@ def test_a_file_that_is_called_like_no_connector_is_told_what_names_are(tmp_path
 
     assert (finding.line, finding.key) == (0, "name")
     assert "lower case letters" in finding.message
+
+
+STREAM = """base_url = "https://api.test"
+[streams.items]
+path = "/items"
+description = "Items"
+columns = { a = "VARCHAR", u = "STRUCT(b VARCHAR)" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "key", "said"),
+    [
+        (
+            'pagination = { page_param = "p" }',
+            "streams.items.pagination",
+            "without a strategy page_param means nothing",
+        ),
+        (
+            'pagination = { strategy = "cursor", cursor_param = "c", next_cursor_path = "n", next_cursor_header = "N"}',
+            "streams.items.pagination",
+            "in the body or in a header",
+        ),
+        ('key_columns = [{ column = "u.c", param = "c" }]', "streams.items.key_columns.0", "'u.c' is no column"),
+        (
+            'key_columns = [{ column = "a", param = "a", format = "epoch" }]',
+            "streams.items.key_columns.0",
+            "format says how times are sent, and 'a' is VARCHAR",
+        ),
+    ],
+)
+def test_what_hardly_anybody_means_is_doubted(tmp_path: Path, more: str, key: str, said: str) -> None:
+    (finding,) = found(tmp_path, STREAM + more + "\n")
+
+    assert (finding.line, finding.key, finding.level) == (6, key, "warning")
+    assert said in finding.message
+
+
+def test_a_manifest_among_the_files_of_connectors_has_no_prefix(tmp_path: Path) -> None:
+    (tmp_path / "connectors").mkdir()
+    file = tmp_path / "connectors" / "acme.toml"
+    file.write_text(entry(WHOLE), encoding="utf-8")
+
+    messages = [finding.message for finding in lint(file)]
+
+    assert any("is written without [connectors.NAME]" in message for message in messages)

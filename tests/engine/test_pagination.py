@@ -737,6 +737,14 @@ def test_a_strategy_that_looks_in_the_wrong_place_is_no_short_table(settings: di
         walk(plan_of(pagination=PaginationConfig(**settings)), api)
 
 
+def test_one_object_under_a_cursor_of_records_is_the_end() -> None:
+    config = PaginationConfig(strategy="cursor", cursor_param="starting_after", cursor_record_field="id")
+    api = FakeApi({"/items": httpx.Response(200, json={"id": 1, "object": "item"})})
+
+    assert walk(plan_of(pagination=config), api) == [1]
+    assert len(api.seen) == 1
+
+
 @pytest.mark.parametrize("following", [None, ""])
 def test_a_place_that_is_there_and_empty_is_the_end(following: str | None) -> None:
     body = {"items": [{"id": 1}], "next": following, "links": {"next": "https://api.test/elsewhere"}}

@@ -175,6 +175,19 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
         read_document(tmp_path / "nothing.json")
 
 
+def test_a_document_that_was_not_read_is_told_to_be() -> None:
+    with pytest.raises(
+        ConfigError, match=r"a document is needed, not str: draft_manifest\(read_document\(PATH\), name\)"
+    ):
+        draft_manifest("openapi.json", "acme")  # type: ignore[arg-type]
+
+
+def test_a_path_may_be_a_text(tmp_path: Path) -> None:
+    (tmp_path / "acme.json").write_text(json.dumps(document()))
+
+    assert read_document(str(tmp_path / "acme.json")) == document()
+
+
 def main() -> None:
     """Draft from the document that is named; an invalid draft is an error."""
     started = time.perf_counter()

@@ -444,3 +444,17 @@ def test_keys_that_a_predicate_leaves_out_do_not_count() -> None:
 def test_more_keys_than_requests_are_refused_beforehand() -> None:
     with pytest.raises(CallError, match="3 trips need as many requests at least; max_requests is 2"):
         push_down(plan("/{k}", [{"k": number} for number in range(3)], max_requests=2), ())
+
+
+def test_a_number_as_key_of_a_time_is_sent_as_it_is() -> None:
+    call = {
+        "connector": "api",
+        "path": "/x",
+        "keys": [{"at": 5}, {"at": "2026-01-31T00:00:00Z"}],
+        "filters": {"at": "at"},
+        "columns": {"at": {"type": "TIMESTAMPTZ", "format": "epoch"}},
+    }
+
+    trips = push_down(plan_call(read_call(json.dumps(call)), API), [])
+
+    assert [dict(trip.request.params)["at"] for trip in trips] == ["5", "1769817600"]

@@ -47,6 +47,12 @@ pagination = { strategy = "none" }
 columns = { at = { type = "TIMESTAMPTZ", format = "epoch" } }
 key_columns = [{ column = "at", param = "at", format = "epoch" }]
 
+[streams.days]
+path = "/days"
+pagination = { strategy = "none" }
+columns = { at = "TIMESTAMP" }
+key_columns = [{ column = "at", param = "at" }]
+
 [streams.states]
 path = "/states"
 pagination = { strategy = "none" }
@@ -132,6 +138,18 @@ class TestKeys:
             assert len(rows(statement)) == 1
 
         assert api.params("at") == ["1769817600", "1769817600"]
+
+    @pytest.mark.parametrize("given", ["DATE '2026-01-31'", "'2026-01-31'", "'2026-01-31T00:00:00'"])
+    def test_a_day_without_zone_is_its_first_moment_too(self, rows: Rows, api: FakeApi, given: str) -> None:
+        api.routes["/days"] = httpx.Response(200, json=[{"at": "2026-01-31T00:00:00"}])
+
+        assert len(rows(f"FROM acme.days(at := {given})")) == 1
+
+    def test_a_text_that_tells_no_time_is_no_key_of_a_time(self, rows: Rows, api: FakeApi) -> None:
+        api.routes["/times"] = httpx.Response(200, json=[])
+
+        with pytest.raises(duckdb.Error, match="the key at = 'yesterday' is no TIMESTAMPTZ"):
+            rows("FROM acme.times(at := 'yesterday')")
 
     def test_each_row_has_the_list_of_its_key(self, rows: Rows) -> None:
         found = rows("SELECT w, acme.parts_of(w) FROM (VALUES (7), (NULL), (2), (7)) t(w)")
