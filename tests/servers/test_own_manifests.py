@@ -16,7 +16,11 @@ from tests.servers.test_own_connectors import MANIFESTS, add_small_tables, decla
 pytestmark = pytest.mark.servers
 
 FILES = ["config.toml", "connectors/blog.toml", "connectors/blog_one.toml"]
-KEYS = {"carrier": "HA", "origin": "JFK", "post": 3, "postId": 3}
+KEYS: dict[str, dict[str, object]] = {
+    "nyc": {"carrier": "HA", "origin": "JFK"},
+    "blog": {"post": 3},
+    "blog_one": {"postId": 3},
+}
 
 Con = duckdb.DuckDBPyConnection
 Truth = Callable[[str], tuple[Any, ...]]
@@ -60,9 +64,9 @@ def test_lint_finds_no_error_in_them_and_doubts_only_columns_that_are_not_declar
     assert {finding.message.partition(":")[0] for finding in findings} == {"declares no columns"}
 
 
-@pytest.mark.parametrize("name", ["nyc", "blog", "blog_one"])
+@pytest.mark.parametrize("name", KEYS)
 def test_each_stream_is_ok_when_it_is_tried_out_with_its_keys(session: apikit_sql.Session, name: str) -> None:
-    trials = list(try_out(name, KEYS, session=session))
+    trials = list(try_out(name, KEYS[name], session=session))
 
     assert [(trial.stream, trial.state, trial.message) for trial in trials] == [
         (stream, "ok", "") for stream in declared(name)["streams"]
