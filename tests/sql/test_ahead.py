@@ -93,7 +93,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def assert_all_has_stopped(shop: Shop) -> None:
-    assert shop.most_at_once > 4  # else it was no scan that fetched ahead
+    assert shop.most_at_once > 1  # else it was no scan that fetched ahead; how many more is the machine's affair
     assert eventually(lambda: workers() == [])
     asked = shop.pages
     time.sleep(0.05)
