@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NoReturn
 
+from apikit_sql.identifiers import quoted
+
 ScalarName = Literal[
     "BOOLEAN", "INTEGER", "BIGINT", "HUGEINT", "DOUBLE", "VARCHAR", "DATE", "TIMESTAMP", "TIMESTAMPTZ", "JSON"
 ]
@@ -30,7 +32,7 @@ class Struct:
 
     def __str__(self) -> str:
         """The type as DuckDB writes it."""
-        return "STRUCT(" + ", ".join(f"{_identifier(name)} {kind}" for name, kind in self.fields) + ")"
+        return "STRUCT(" + ", ".join(f"{quoted(name)} {kind}" for name, kind in self.fields) + ")"
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def parse_type(text: str) -> ColumnType:
     Raises ValueError, telling what was not understood.
     """
     tokens = [
-        (quoted.replace('""', '"') if (quoted := match[1]) is not None else match[2] or match[3], match[1] is not None)
+        (match[2] or match[3] if match[1] is None else match[1].replace('""', '"'), match[1] is not None)
         for match in _TOKEN.finditer(text.strip())
     ]
     kind, rest = _read_type(text, tokens, 0)
@@ -154,24 +156,3 @@ def _refuse(text: str) -> NoReturn:
         "TIMESTAMP, TIMESTAMPTZ, JSON, STRUCT(name TYPE, ...) and TYPE[]."
     )
     raise ValueError(message)
-
-
-def _identifier(name: str) -> str:
-    """`name` as SQL has it, in quotes: it may be a reserved word."""
-    return '"' + name.replace('"', '""') + '"'
-
-
-def plain_identifier(name: str) -> str:
-    """`name` as people write it in SQL: in quotes only where it needs them."""
-    is_plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) and name.lower() not in _RESERVED
-    return name if is_plain else _identifier(name)
-
-
-#: DuckDB's reserved words (duckdb_keywords()).
-_RESERVED = frozenset(
-    """all analyse analyze and any array as asc asymmetric both case cast check collate column constraint create
-    default deferrable desc describe distinct do else end except false fetch for foreign from group having in initially
-    intersect into lambda lateral leading limit not null offset on only or order pivot pivot_longer pivot_wider placing
-    primary qualify references returning select show some summarize symmetric table then to trailing true union unique
-    unpivot using variadic when where window with""".split()  # noqa: SIM905 - one word beside the other
-)

@@ -19,25 +19,26 @@ def extended(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     said = {key: value for key, value in above.items() if key != "extends"}
     known = {key: value for key, value in below.items() if key != "name"}
     joined = {**known, **{key: _joined(known.get(key), value, (key,)) for key, value in said.items()}}
-    auth, own = joined.get("auth"), said.get("auth")
-    if known and isinstance(auth, Mapping) and isinstance(own, Mapping) and SECRET_FIELDS & own.keys():
-        joined["auth"] = (
-            {"optional": False, **own} if "type" in own else {**auth, "optional": own.get("optional", False)}
-        )
+    own = said.get("auth")
+    if known and isinstance(own, Mapping) and "type" not in own and SECRET_FIELDS & own.keys():
+        joined["auth"] |= {"optional": own.get("optional", False)}  # whoever names a credential means it
     return joined
 
 
 def takes_a_credential_away(below: Mapping[str, Any], above: Mapping[str, Any]) -> bool:
-    """Whether `above` would send the credential of `below` to another origin, having none of its own."""
+    """Whether `above` would send the credential of `below` to another place, having none of its own."""
     inherited, own = below.get("auth"), above.get("auth", {})
-    has_one = isinstance(inherited, Mapping) and bool(SECRET_FIELDS & inherited.keys())
-    says_own = isinstance(own, Mapping) and ("type" in own or bool(SECRET_FIELDS & own.keys()))
-    return has_one and not says_own and "base_url" in above and _origin(above) != _origin(below)
+    if not isinstance(inherited, Mapping) or not isinstance(own, Mapping) or not SECRET_FIELDS & inherited.keys():
+        return False
+    if "type" in own or SECRET_FIELDS & own.keys():
+        return False
+    leaves = "base_url" in above and _origin(above["base_url"]) != _origin(below.get("base_url"))
+    return leaves or ("token_url" in own and _origin(own["token_url"]) != _origin(inherited.get("token_url")))
 
 
-def _origin(data: Mapping[str, Any]) -> str:
-    """The scheme and the host of the base URL, its fields still open."""
-    return "/".join(str(data.get("base_url")).lower().split("/")[:3])
+def _origin(url: object) -> str:
+    """The scheme and the host of a URL, its fields still open; `` of a path."""
+    return "/".join(str(url).lower().split("/")[:3]) if "://" in str(url) else ""
 
 
 def with_given_settings(data: Mapping[str, Any]) -> dict[str, Any]:

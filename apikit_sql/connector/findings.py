@@ -71,6 +71,11 @@ def check(data: Mapping[str, Any]) -> tuple[ConnectorDefinition | None, list[Fin
     return connector, found
 
 
+def is_name(text: str) -> bool:
+    """Whether `text` may be a connector's name: it stands in SQL without quotes."""
+    return _NAME.fullmatch(text) is not None
+
+
 def literal_secrets(data: Mapping[str, Any]) -> list[Finding]:
     """The secrets that stand in the `data` of a file: it may be shared, so it must only refer to them."""
     auth = data.get("auth")
@@ -120,7 +125,7 @@ def _setting_at(key: str) -> str:
 
 def _wrong_names(data: Mapping[str, Any]) -> Iterator[Finding]:
     name, taken = data.get("name"), set[str]()
-    if isinstance(name, str) and not _NAME.fullmatch(name):
+    if isinstance(name, str) and not is_name(name):
         yield Finding("name", f"{name!r} must be lower case letters, digits and '_', and begin with a letter")
     for stream in _table(data.get("streams")):
         if stream.lower() in taken:

@@ -17,6 +17,11 @@ def fields_of(template: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_FIELD.findall(template)))
 
 
+def with_labels(template: str) -> str:
+    """`template` with a label in the place of each field, as a URL may be checked."""
+    return _FIELD.sub("x", template)
+
+
 def fill_path(template: str, values: Mapping[str, str]) -> str:
     """`template` with the fields that `values` has, URL-encoded; the others stay.
 

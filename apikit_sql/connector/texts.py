@@ -9,16 +9,15 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field
 
 from apikit_sql.column_types import parse_type
-from apikit_sql.connector.template import check_path, is_label
+from apikit_sql.connector.template import check_path, is_label, with_labels
 from apikit_sql.errors import CallError
+from apikit_sql.identifiers import is_identifier
 from apikit_sql.origin import origin_of
 
 _HOST = r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]{1,5})?"
 _ORIGIN = re.compile(_HOST + "/?")
 _TOKEN_URL = re.compile(rf"({_HOST})?/[^?#\s\\@]+")
 _BASE_URL = re.compile(rf"{_HOST}(/[^?#\s\\]*)?")
-_FIELD = re.compile(r"\{[A-Za-z_][A-Za-z0-9_]*\}")
-_STREAM = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _checked_origin(text: str) -> str:
@@ -29,14 +28,14 @@ def _checked_origin(text: str) -> str:
 
 
 def _checked_token_url(text: str) -> str:
-    if not _TOKEN_URL.fullmatch(_FIELD.sub("x", text)):
+    if not _TOKEN_URL.fullmatch(with_labels(text)):
         message = "must be 'https://host/path', or '/path' behind the base URL, without parameters and credentials"
         raise ValueError(message)
     return text
 
 
 def _checked_base_url(text: str) -> str:
-    whole = _FIELD.sub("x", text)  # a field is a part of the host's name
+    whole = with_labels(text)
     try:
         is_url = bool(_BASE_URL.fullmatch(whole)) and origin_of(whole).host != ""
     except ValueError:  # a port or an address that is none, a name that cannot be one
@@ -61,7 +60,7 @@ def _checked_path(text: str) -> str:
 
 
 def _checked_stream(name: str) -> str:
-    if not _STREAM.fullmatch(name):
+    if not is_identifier(name):
         message = "must be letters, digits and '_': it is a table's name"
         raise ValueError(message)
     return name

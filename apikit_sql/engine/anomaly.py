@@ -69,12 +69,7 @@ class AnomalyDetector:
             del seen.credentials[name]
         found = []
         if len(seen.times) > event.threshold:
-            found.append(
-                (
-                    "rate",
-                    f"{event.connector}: more than {event.threshold} requests within a minute.",
-                )
-            )
+            found.append(("rate", f"{event.connector}: more than {event.threshold} requests within a minute."))
         if len(seen.credentials) > 1:
             number = len(seen.credentials)
             found.append(("credentials", f"{event.connector}: {number} credentials were used within a minute."))

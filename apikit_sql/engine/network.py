@@ -21,7 +21,8 @@ from apikit_sql.engine.address import (
     place_of,
     places_of,
 )
-from apikit_sql.engine.sockets import AsyncBackend, Backend, looked_up
+from apikit_sql.engine.async_sockets import AsyncBackend
+from apikit_sql.engine.sockets import Backend, looked_up
 from apikit_sql.errors import ConfigError
 
 _MOST_CONNECTIONS = 64

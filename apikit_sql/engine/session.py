@@ -12,7 +12,7 @@ import warnings
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -35,6 +35,7 @@ from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import RetryBudget
+from apikit_sql.engine.running import Running, RunningScans
 from apikit_sql.engine.samples import Samples
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.steps import Page
@@ -51,8 +52,6 @@ if TYPE_CHECKING:
 
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
-_PARKED_AFTER = 0.3  # seconds that a reader works on a batch; nobody waits for one that does for longer
-_UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
 
 
@@ -77,28 +76,6 @@ class ScanPages:
         with suppress(ApikitWarning) if self.record.state == "closed" else nullcontext():  # nothing may be raised then
             for text in self.record.warnings():
                 warnings.warn(self.hide(text), ApikitWarning, stacklevel=2)
-
-
-@dataclass(eq=False)
-class Running:
-    """A scan or a bind under way. One whose reader has stopped in the middle, as after a LIMIT, is parked."""
-
-    cancelled: Event
-    is_inside: bool = True
-    left_at: float = 0.0  # by the monotonic clock
-
-    @contextmanager
-    def outside(self) -> Iterator[None]:
-        """While inside this, the reader works on what it has."""
-        self.is_inside, self.left_at = False, time.monotonic()
-        try:
-            yield
-        finally:
-            self.is_inside = True
-
-    def is_read(self) -> bool:
-        """Whether its reader is there, or was a moment ago."""
-        return self.is_inside or time.monotonic() - self.left_at < _PARKED_AFTER
 
 
 class Session:
@@ -143,7 +120,7 @@ class Session:
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
         self._secrets: set[str] = set()
-        self._running: set[Running] = set()
+        self._scans = RunningScans()
         self._demo: DemoServer | None = None
         atexit.register(_stop_at_exit, weakref.ref(self))
 
@@ -209,17 +186,9 @@ class Session:
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
 
-    @contextmanager
-    def running(self, cancelled: Event) -> Iterator[Running]:
-        """While inside, leaving the interpreter or `interrupt` sets `cancelled`."""
-        scan = Running(cancelled)
-        with self._lock:
-            self._running.add(scan)
-        try:
-            yield scan
-        finally:
-            with self._lock:
-                self._running.remove(scan)
+    def running(self, cancelled: Event) -> AbstractContextManager[Running]:
+        """While inside, `close`, `stop_running` and leaving the interpreter set `cancelled`."""
+        return self._scans.running(cancelled)
 
     def remember(self, error: ApikitError) -> None:
         """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
@@ -234,11 +203,10 @@ class Session:
 
     def close(self) -> None:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
+        self._scans.cancel()
         with self._lock:
-            running, transports, demo = list(self._running), list(self._transports.values()), self._demo
+            transports, demo = list(self._transports.values()), self._demo
             self._transports, self._demo = {}, None
-        for scan in running:
-            scan.cancelled.set()
         for transport in transports:
             transport.close()
         if demo is not None:
@@ -246,18 +214,7 @@ class Session:
 
     def stop_running(self, longest: float) -> None:
         """Cancel every scan and wait up to `longest` seconds until those that anyone reads have ended."""
-        deadline, has_run = time.monotonic() + longest, False
-        while time.monotonic() < deadline:
-            with self._lock:
-                running = list(self._running)
-            for scan in running:
-                scan.cancelled.set()
-            if not any(scan.is_read() for scan in running):
-                break
-            has_run = True
-            time.sleep(0.01)
-        if has_run:
-            time.sleep(_UNWINDING)
+        self._scans.stop(longest)
 
     def _transport_of(self, plan: RequestPlan) -> httpx.BaseTransport:
         """The connections that all requests share which verify certificates alike."""

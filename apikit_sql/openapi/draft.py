@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from apikit_sql.connector.findings import check
+from apikit_sql.connector.findings import check, is_name
 from apikit_sql.errors import ConfigError
 from apikit_sql.openapi.access import auth_of, headers_of, place_of
 from apikit_sql.openapi.names import stream_names
@@ -19,7 +18,6 @@ from apikit_sql.openapi.schema import Schemas, mapping
 from apikit_sql.openapi.streams import draft_stream
 from apikit_sql.openapi.text import comment, pairs, sentence, table
 
-_NAME = re.compile(r"[a-z_][a-z0-9_]*")
 _ADVICE = (
     "Read it through: an OpenAPI document does not tell everything that a manifest says.",
     "A key_columns candidate is a parameter with a column's name. Make it a key column only where the API answers all",
@@ -75,7 +73,7 @@ def draft_manifest(document: Mapping[str, Any], name: str) -> str:
 
 
 def _check(document: Mapping[str, Any], name: str) -> None:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         message = f"the name {name!r} must be lower case letters, digits and '_'."
         raise ConfigError(message)
     if "swagger" in document:

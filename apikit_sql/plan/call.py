@@ -4,12 +4,10 @@ They arrive as JSON from DuckDB, with the SQL types of `params` and `path_params
 a timestamp from a text.
 """
 
-import datetime as dt
 import json
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Annotated, Any, Literal, cast, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -17,8 +15,8 @@ from apikit_sql.connector.findings import explain
 from apikit_sql.connector.manifest import ColumnChoice, KeyColumn, Operator
 from apikit_sql.connector.protocol import PaginationConfig, Strategy
 from apikit_sql.errors import CallError
-from apikit_sql.plan.predicate import Value
-from apikit_sql.plan.request_plan import Keys, OnDrift, OnError
+from apikit_sql.plan.request_plan import OnDrift, OnError
+from apikit_sql.plan.values import number_text
 from apikit_sql.redaction import is_secret_header, is_secret_param
 from apikit_sql.secrets import has_reference, is_reference
 
@@ -33,24 +31,10 @@ def _object(value: object) -> object:
     """A MAP or STRUCT arrives as an object, JSON text as a text that holds one."""
     if isinstance(value, str):
         try:
-            return json.loads(value, parse_float=_number_text)
+            return json.loads(value, parse_float=number_text)
         except (ValueError, RecursionError):
             return value
     return value
-
-
-def _number_text(text: str) -> object:
-    """A JSON float as it goes into a URL: its own digits, whole numbers without `.0`."""
-    whole, _, fraction = text.partition(".")
-    if "e" not in text.lower() and not fraction.strip("0"):
-        return int(whole)
-    return _Verbatim(text)
-
-
-class _Verbatim(str):
-    """A number's own digits."""
-
-    __slots__ = ()
 
 
 def _keys(value: object) -> object:
@@ -111,7 +95,7 @@ def read_call(text: str) -> Call:
 
 def read_arguments(text: str) -> dict[str, Any]:
     """The JSON object `text`, its numbers as they were written."""
-    given = json.loads(text, parse_float=_number_text)
+    given = json.loads(text, parse_float=number_text)
     assert isinstance(given, dict)  # noqa: S101 - our own macros wrote it
     return given
 
@@ -198,104 +182,7 @@ def _objects_in(value: object) -> Iterator[dict[str, Any]]:
             yield from _objects_in(each)
 
 
-def body_bytes(value: object) -> bytes:
-    """A body as JSON, its numbers as they were written. Raises CallError for one that no double holds as written."""
-    return json.dumps(_numbers(value)).encode()
-
-
-def _numbers(value: object) -> object:
-    if isinstance(value, dict):
-        return {name: _numbers(each) for name, each in value.items()}
-    if isinstance(value, list):
-        return [_numbers(each) for each in value]
-    if not isinstance(value, _Verbatim):
-        return value
-    number = float(value)
-    if Decimal(value) != Decimal(repr(number)):
-        message = f"apikit: no double holds {value} as it is written; give it as a text."
-        raise CallError(message)
-    return number
-
-
 _INSTEAD = "Give the token in Python, install(con, tokens={'https://...': 'env:NAME'}), or in the connector's manifest."
-
-
-def query_params(option: str, values: Mapping[str, Any], sql_type: str) -> tuple[tuple[str, str], ...]:
-    """`values` as query parameters: a list repeats its key, null omits it.
-
-    Times go out as RFC 3339 UTC; which they are is told by `sql_type`, DuckDB's type of the whole option. Raises
-    CallError for an object.
-    """
-    times = _time_fields(sql_type)
-    pairs: list[tuple[str, str]] = []
-    for name, value in values.items():
-        for element in value if isinstance(value, list) else [value]:
-            if isinstance(element, dict | list):
-                message = f"apikit: {option}.{name} is an object; say a text, a number, a boolean or a list of these."
-                raise CallError(message)
-            if element is not None:
-                pairs.append((name, _param_text(element, is_time=name.lower() in times or "" in times)))
-    return tuple(pairs)
-
-
-def _param_text(value: object, *, is_time: bool) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return _rfc3339(str(value)) if is_time else str(value)
-
-
-def _rfc3339(text: str) -> str:
-    """DuckDB's text of a timestamp as RFC 3339 in UTC; without zone it is taken as UTC, as DuckDB's own casts do."""
-    try:
-        moment = dt.datetime.fromisoformat(text)
-        moment = moment.replace(tzinfo=dt.UTC) if moment.tzinfo is None else moment.astimezone(dt.UTC)
-    except (ValueError, OverflowError):
-        message = f"apikit: the timestamp {text!r} cannot go into a URL."
-        raise CallError(message) from None
-    return moment.isoformat().removesuffix("+00:00") + "Z"
-
-
-def _time_fields(sql_type: str) -> frozenset[str]:
-    """The fields of a STRUCT type (`` for every value of a MAP) that are timestamps or lists of them, in lower case."""
-    if re.fullmatch(r"MAP\(VARCHAR, TIMESTAMP(_\w+)?( WITH TIME ZONE)?(\[\])?\)", sql_type):
-        return frozenset({""})
-    fields = re.findall(r'(?:^STRUCT\(|, )(?:"((?:[^"]|"")+)"|(\w+)) TIMESTAMP(?:_\w+)?\b', sql_type)
-    return frozenset((quoted.replace('""', '"') or plain).lower() for quoted, plain in fields)
-
-
-def key_tuples(call: Call) -> tuple[Keys, ...] | None:
-    """The tuples of `keys`, each once, in the order given; times as RFC 3339. None where there are none.
-
-    Raises CallError where they differ in their names, or hold what is no value.
-    """
-    found: dict[str, Keys] = {}
-    for sent, pairs in key_rows(call):
-        found.setdefault(sent, pairs)
-    return None if call.keys is None else tuple(found.values())
-
-
-def key_rows(call: Call) -> list[tuple[str, Keys]]:
-    """Each of `keys` with the text that is the same for all that are sent alike. Raises CallError as `key_tuples`."""
-    times = _time_fields(call.keys_type.removesuffix("[]"))
-    keys = call.keys or ()
-    names = {name for key in keys for name in key}
-    if keys and (not names or len({name.lower() for name in names}) < len(names)):
-        message = "apikit: keys has a key without a name, or two that differ by case only; write [{name: value}, ...]."
-        raise CallError(message)
-    found: list[tuple[str, Keys]] = []
-    for key in keys:
-        for name in sorted(names):
-            value = key.get(name)
-            if isinstance(value, dict | list | None):
-                message = f"apikit: keys has no value for {name!r} in {key}; each key needs all of {sorted(names)}."
-                raise CallError(message)
-        pairs = tuple(
-            (n, _rfc3339(str(v)) if n.lower() in times or "" in times else cast("Value", _numbers(v)))
-            for n, v in key.items()
-        )
-        sent = sorted((name, _param_text(value, is_time=False)) for name, value in pairs)
-        found.append((repr(sent), pairs))
-    return found
 
 
 def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:

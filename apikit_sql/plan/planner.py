@@ -15,7 +15,7 @@ from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.connector.template import check_path, fields_of, fill_path
 from apikit_sql.errors import CallError
 from apikit_sql.origin import origin_of
-from apikit_sql.plan.call import Call, body_bytes, filter_key_columns, key_tuples, query_params
+from apikit_sql.plan.call import Call, filter_key_columns
 from apikit_sql.plan.columns import (
     column_of,
     columns_of_keys,
@@ -24,7 +24,9 @@ from apikit_sql.plan.columns import (
     with_key_columns,
     with_key_fields,
 )
+from apikit_sql.plan.keys import key_tuples
 from apikit_sql.plan.request_plan import Keys, RequestPlan, ScanPlan
+from apikit_sql.plan.values import body_bytes, query_params
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 

@@ -9,11 +9,13 @@ import math
 from collections.abc import Iterable, Sequence
 from itertools import product
 
-from apikit_sql.column_types import plain_identifier
+from apikit_sql.column_types import Scalar
 from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
 from apikit_sql.errors import CallError
+from apikit_sql.identifiers import plain
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
 from apikit_sql.plan.request_plan import Keys, ScanPlan, Trip
+from apikit_sql.plan.values import param_text
 
 _EXACT = 2**53  # whole numbers below are exact as DOUBLE
 #: How many values a closed integer range may have to be read as an IN list (DuckDB 1.x makes ranges of dense IN lists).
@@ -100,16 +102,13 @@ def _trip(
 
 def _of_type(scan: ScanPlan, name: str, value: Value) -> Value:
     """A given key's value as its column has it: a number as text, a day as its first moment."""
-    kinds = {column.name.lower(): str(column.type) for column in scan.columns or ()}
-    match kinds.get(name.lower()), value:
-        case "VARCHAR", bool():
-            return "true" if value else "false"
-        case "VARCHAR", int() | float() if math.isfinite(value):
-            return str(value)
-        case "TIMESTAMPTZ", str() if len(value) == _DAY:
-            return f"{value}T00:00:00Z"
-        case "TIMESTAMP", str() if len(value) == _DAY:
-            return f"{value}T00:00:00"
+    column = next((column for column in scan.columns or () if column.name.lower() == name.lower()), None)
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    match column.type if column else None, value:
+        case Scalar("VARCHAR"), bool() | int() | float() if is_finite:
+            return param_text(value)
+        case Scalar("TIMESTAMPTZ" | "TIMESTAMP" as kind), str() if len(value) == _DAY:
+            return f"{value}T00:00:00" + ("Z" if kind == "TIMESTAMPTZ" else "")
         case _:
             return value
 
@@ -149,7 +148,7 @@ def _length(values: Sequence[Value]) -> int:
 def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
     if values:
         return _not_asked(scan, key, values)
-    required = {plain_identifier(other.column): other.type for other in scan.key_columns if other.required}
+    required = {plain(other.column): other.type for other in scan.key_columns if other.required}
     names, typed = list(required), (n if kind == "VARCHAR" else f"{n} ({kind})" for n, kind in required.items())
     needs = f"{scan.shown} needs {' and '.join(typed)} (= or IN); a join cannot supply them. "
     fields = ", ".join(f"{name}: ..." for name in names)
@@ -158,7 +157,7 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
         rows = ", ".join(f"r.{name}" for name in names)
         return f"{needs}Use {scan.function}({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
     option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
-    where = f"WHERE {plain_identifier(key.column)} = ..."
+    where = f"WHERE {plain(key.column)} = ..."
     return f"{needs}Write {where}, or {option}, or {variable} and keys := getvariable('k')."
 
 

@@ -80,8 +80,9 @@ class ScanPlan:
     concurrency: int = 1
     on_error: OnError = "error"
     max_requests: int | None = None
-    name: str = ""  # what the table is called in SQL, and the function of its keys, where a connector is attached
-    function: str = ""
+    # what the table and the function of its keys are called in SQL, where a connector is attached; for errors alone
+    name: str = field(default="", compare=False)
+    function: str = field(default="", compare=False)
 
     @property
     def shown(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
 from threading import Event
@@ -10,6 +10,7 @@ from threading import Event
 import pyarrow as pa
 
 from apikit_sql.column_types import Column
+from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session
 from apikit_sql.plan.pushdown import MOST_TRIPS, push_down
 from apikit_sql.plan.request_plan import Keys, ScanPlan
@@ -37,25 +38,25 @@ def keyed_lists(
     texts = list(keys)
     for start in range(0, len(texts), MOST_TRIPS):
         some = texts[start : start + MOST_TRIPS]
-        trips = _read(replace(plan, keys=tuple(keys[text] for text in some)), columns, session, cancelled)
+        trips, _ = read_whole(replace(plan, keys=tuple(keys[text] for text in some)), columns, session, cancelled)
         found |= dict(zip(some, trips, strict=True))
     return _lists([None if row is None else found[row[0]] for row in asked], columns)
 
 
-def _read(plan: ScanPlan, columns: Sequence[Column], session: Session, cancelled: Event) -> list[list[pa.RecordBatch]]:
-    """The batches of each key's trip."""
+def read_whole(
+    plan: ScanPlan, columns: Sequence[Column], session: Session, cancelled: Event
+) -> tuple[list[list[pa.RecordBatch]], ScanRecord]:
+    """The batches of each of the plan's trips, all of them read, and the record of their scan."""
     trips = push_down(plan, ())
     found: list[list[pa.RecordBatch]] = [[] for _ in trips]
     with session.running(cancelled), session.pages(plan, trips, cancelled, first_ahead=1) as scan:
-        new_decoder: Callable[[Sequence[Column]], PageDecoder] = partial(
-            PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record
-        )
+        new_decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
         reader = PageReader(trips, columns, columns, None, new_decoder)
         for number, page in scan.pages:
             batch = reader.read(number, page)
             scan.record.rows += batch.num_rows
             found[number].append(batch)
-    return found
+    return found, scan.record
 
 
 def _lists(rows: Sequence[Sequence[pa.RecordBatch] | None], columns: Sequence[Column]) -> pa.Array:

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Literal
 
 import pyarrow as pa
 
-from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition
-from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.plan.call import call_of
 from apikit_sql.plan.planner import plan_call
-from apikit_sql.plan.pushdown import push_down
-from apikit_sql.plan.request_plan import ScanPlan
-from apikit_sql.scan.batches import PageReader
 from apikit_sql.scan.dataset import columns_of
-from apikit_sql.scan.decode import PageDecoder
+from apikit_sql.scan.keyed_lists import read_whole
 from apikit_sql.scan.schema import arrow_schema
 
 
@@ -81,23 +75,12 @@ def _tried(connector: ConnectorDefinition, name: str, keys: Mapping[str, object]
     try:
         plan = plan_call(call_of(arguments | ({"keys": [known]} if known else {})), connector)
         columns = columns_of(plan, session, Event())
-        rows, record = _read(plan, columns, session)
+        trips, record = read_whole(plan, columns, session, Event())
     except ApikitError as error:
         session.remember(error)
         return Trial(name, "failed", message=str(error))
+    rows = pa.Table.from_batches([batch for batches in trips for batch in batches], arrow_schema(columns))
     empty = tuple(
         column.name for column in columns if rows.num_rows and rows.column(column.name).null_count == len(rows)
     )
     return Trial(name, "ok", rows.num_rows, record.is_truncated, tuple(sorted(record.unseen)), empty)
-
-
-def _read(plan: ScanPlan, columns: tuple[Column, ...], session: Session) -> tuple[pa.Table, ScanRecord]:
-    """The rows of the first page, and what its scan has seen."""
-    cancelled = Event()
-    trips = push_down(plan, ())
-    with session.running(cancelled), session.pages(plan, trips, cancelled) as scan:
-        decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
-        reader = PageReader(trips, columns, columns, None, decoder)
-        batches = [reader.read(number, page) for number, page in scan.pages]
-        scan.record.rows = sum(batch.num_rows for batch in batches)
-        return pa.Table.from_batches(batches, arrow_schema(columns)), scan.record

@@ -11,7 +11,6 @@ of its own, while the statement that attaches is being bound.
 from __future__ import annotations
 
 import json
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -20,10 +19,11 @@ from dataclasses import dataclass, field
 import duckdb
 import pyarrow as pa
 
-from apikit_sql.column_types import Column, plain_identifier
+from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.errors import CallError
-from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, quoted, type_sql
+from apikit_sql.identifiers import is_identifier, plain, quoted
+from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, type_sql
 
 Con = duckdb.DuckDBPyConnection
 #: Keys and their SQL type, as JSON and as text, row by row -> a list of records for each.
@@ -32,7 +32,6 @@ RowFunction = Callable[[pa.Array, pa.Array], pa.Array]
 #: What a key's argument is where none is given, as JSON and in SQL: no column holds it, while NULL is a missing value.
 ANY = {"any": True}
 _ANY_SQL = "{'any': true}"
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: The options of apikit() that a stream has settled.
 _SETTLED = frozenset({"connector", "path", "path_params", "data_path", "pagination", "filters", "method", "body"})
 _OF_INFERRED = frozenset({"nested", "sample_pages"})  # columns, of which a table has its own
@@ -57,12 +56,12 @@ class StreamTable:
     @property
     def shown(self) -> str:
         """The table as people write it in SQL."""
-        return f"{plain_identifier(self.catalog)}.{plain_identifier(self.name)}"
+        return f"{plain(self.catalog)}.{plain(self.name)}"
 
     @property
     def function(self) -> str:
         """The function of its keys, as people write it in SQL."""
-        return f"{plain_identifier(self.catalog)}.{plain_identifier(self.name + '_of')}"
+        return f"{plain(self.catalog)}.{plain(self.name + '_of')}"
 
     @property
     def keys(self) -> tuple[KeyColumn, ...]:
@@ -101,7 +100,7 @@ class Catalogs:
 
         Raises CallError for a name that is none, or that a catalog or a schema has.
         """
-        if not _NAME.fullmatch(name):
+        if not is_identifier(name):
             message = f"apikit_attach: {name!r} is no name for a catalog; it is letters, digits and '_'."
             raise CallError(message)
         with self._lock:  # one attaches at a time, so that equal ones send their requests once

@@ -143,10 +143,5 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
-def quoted(name: str) -> str:
-    """`name` as an identifier in SQL."""
-    return '"' + name.replace('"', '""') + '"'
-
-
 def _declared(argument: Argument) -> str:
     return argument.name if argument.default is None else f"{argument.name} := {argument.default}"

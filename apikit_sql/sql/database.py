@@ -24,8 +24,9 @@ from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, ApikitWarning, CallError
 from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset, safe_text
+from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached, Catalogs, RowFunction, StreamTable
-from apikit_sql.sql.catalog import APIKIT, ATTACH, BIND_FUNCTION, CONNECTORS, DETACH, ERRORS, SCANS, STREAM, STREAMS
+from apikit_sql.sql.catalog import APIKIT, ATTACH, BIND_FUNCTION, CONNECTORS, DETACH, ERRORS, SCANS, STREAMS
 from apikit_sql.sql.introspection import errors_dataset, read_newest, scans_dataset
 from apikit_sql.sql.permissions import Permissions, definition, permitted
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
@@ -147,7 +148,8 @@ def _answer(database: Database, question: Mapping[str, str], caller: FrameType) 
 
 def _named_dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
-    may_send = database.permissions.allow_network or question["function"] not in {APIKIT.name, STREAM, ATTACH.name}
+    sends = {APIKIT.name, catalog.STREAM, ATTACH.name}
+    may_send = database.permissions.allow_network or question["function"] not in sends
     if may_send and not HAS_READABLE_RELATIONS and not database.may_reach_outside():
         message = (
             "apikit: where enable_external_access is false it needs DuckDB 2.0; older ones cannot read its tables."
@@ -162,7 +164,7 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     match question["function"]:
         case APIKIT.name:
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
-        case other if other == STREAM:
+        case catalog.STREAM:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
         case SCANS.name:
@@ -212,16 +214,16 @@ def _needed(function: str, texts: Mapping[str, str | None], name: str) -> str:
     return text
 
 
-def attach(database: Database, name: str, catalog: str | None = None) -> Attached:
-    """The connector `name` as a catalog, of the same name unless given. Raises CallError, ConfigError."""
-    reach, catalog = database.reach(name), name if catalog is None else catalog
-    if is_base_url(name):
+def attach(database: Database, connector: str, name: str | None = None) -> Attached:
+    """The `connector` as the catalog `name`, its own unless given. Raises CallError, ConfigError."""
+    reach, name = database.reach(connector), connector if name is None else name
+    if is_base_url(connector):
         message = "apikit_attach: a base URL has no streams. Declare a connector with them, or call apikit()."
         raise CallError(message)
     if not reach.connector.streams:
-        message = f"apikit_attach: {name} has no streams, so there is nothing to attach. Declare them in its manifest."
+        message = f"apikit_attach: {connector} has no streams to attach. Declare them in its manifest."
         raise CallError(message)
-    attached = database.catalogs.attach(reach.connector, catalog, lambda: stream_tables(catalog, reach))
+    attached = database.catalogs.attach(reach.connector, name, lambda: stream_tables(name, reach))
     for table in attached.tables:
         if table.error:
             warnings.warn(f"{table.shown} is left out: {table.error}", ApikitWarning, stacklevel=2)

@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.errors import ApikitError, CallError, ScanInterrupted
-from apikit_sql.plan.call import Call, call_of, key_rows, read_arguments
+from apikit_sql.plan.call import Call, call_of, read_arguments
+from apikit_sql.plan.keys import key_rows
 from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.request_plan import Keys, ScanPlan
 from apikit_sql.scan.dataset import ApiDataset, columns_of

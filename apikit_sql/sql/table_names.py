@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import duckdb
 
+from apikit_sql.sql.catalog import literal
+
 #: The words after which a table's name stands, and what its call needs in front of it there.
 _TABLE_COMES = {b"from": "", b"join": "", b"describe": "FROM ", b"summarize": "FROM "}
 #: FROM after these, or within these functions, is followed by a value: IS DISTINCT FROM 'x', trim(BOTH FROM 'x').
@@ -59,8 +61,8 @@ def call_of(name: str) -> str | None:
     pairs: dict[str, list[str]] = {}
     for key, value in parse_qsl(query, keep_blank_values=True):
         pairs.setdefault(key, []).append(value)
-    params = ", ".join(f"{_literal(key)}: [{', '.join(map(_literal, values))}]" for key, values in pairs.items())
-    return f"apikit({_literal(connector)}, {_literal(path)}" + (f", params := MAP {{{params}}})" if params else ")")
+    params = ", ".join(f"{literal(key)}: [{', '.join(map(literal, values))}]" for key, values in pairs.items())
+    return f"apikit({literal(connector)}, {literal(path)}" + (f", params := MAP {{{params}}})" if params else ")")
 
 
 def _table_literals(text: bytes) -> Iterator[tuple[int, int, str]]:
@@ -99,10 +101,6 @@ def _length(token: bytes) -> int:
     """How many bytes the quoted text takes at the beginning of `token`; a comment may follow it."""
     match = re.match(rb"'(?:[^']|'')*'", token)
     return match.end() if match else 0
-
-
-def _literal(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
 
 
 _COMMENT = getattr(duckdb.token_type, "comment", None)

@@ -7,11 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
-from apikit_sql.column_types import ColumnType, Struct, parse_type, plain_identifier
+from apikit_sql.column_types import ColumnType, Struct, parse_type
 from apikit_sql.connector.manifest import ConnectorDefinition, Stream
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
+from apikit_sql.identifiers import plain
 from apikit_sql.plan.call import read_call
 from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate
@@ -88,7 +89,7 @@ def test_a_required_key_cannot_be_left_out(connector: ConnectorDefinition, name:
     required = [key.column for key in stream.key_columns if key.required]
 
     if required:
-        with pytest.raises(CallError, match=f"needs {' and '.join(map(plain_identifier, required))}"):
+        with pytest.raises(CallError, match=f"needs {' and '.join(map(plain, required))}"):
             push_down(plan(connector, name), [])
 
 

@@ -390,6 +390,36 @@ def test_a_credential_does_not_follow_to_another_origin(base_url: str) -> None:
         ConnectorRegistry().get("other")
 
 
+@pytest.mark.parametrize(
+    ("base_url", "where"),
+    [
+        ("https://api.hub.test", "https://evil.test/token"),
+        ("https://api.hub.test", "http://login.hub.test/token"),
+        ("https://{site}.hub.test", "https://{site}.evil.test/token"),
+    ],
+)
+def test_an_oauth_client_does_not_follow_to_another_token_endpoint(base_url: str, where: str) -> None:
+    site = 'variables.site = { default = "a" }\n' if "{" in base_url else ""
+    client = 'client_id = "env:HUB_ID", client_secret = "env:HUB_SECRET"'
+    hub = f'auth = {{ type = "oauth2", token_url = "https://login.hub.test/token", {client} }}'
+    other = f'[connectors.other]\nextends = "hub"\nauth.token_url = "{where}"'
+    declare(f'[connectors.hub]\nbase_url = "{base_url}"\n{site}{hub}\n{other}\n')
+
+    with pytest.raises(ConfigError, match="another host than 'hub', whose credential is not sent there: say auth"):
+        ConnectorRegistry().get("other")
+
+
+def test_another_path_of_the_same_token_endpoint_keeps_the_client() -> None:
+    client = 'client_id = "env:HUB_ID", client_secret = "env:HUB_SECRET"'
+    hub = f'auth = {{ type = "oauth2", token_url = "https://login.hub.test/token", {client} }}'
+    other = '[connectors.other]\nextends = "hub"\nauth.token_url = "https://login.hub.test/v2/token"'
+    declare(f'[connectors.hub]\nbase_url = "https://api.hub.test"\n{hub}\n{other}\n')
+
+    other_auth, hub_auth = (ConnectorRegistry().get(name).auth for name in ("other", "hub"))
+
+    assert other_auth == hub_auth.model_copy(update={"token_url": "https://login.hub.test/v2/token"})
+
+
 def test_another_origin_has_auth_of_its_own() -> None:
     declare('[connectors.other]\nextends = "github"\nbase_url = "https://git.test/api"\nauth.token = "env:OWN"\n')
 

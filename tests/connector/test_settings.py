@@ -6,7 +6,6 @@ from typing import Any, NoReturn
 import keyring
 import keyring.errors
 import pytest
-from keyring.backend import KeyringBackend
 from pydantic import SecretStr
 
 from apikit_sql.connector.config import config_file
@@ -16,6 +15,7 @@ from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.settings import missing_settings, with_settings
 from apikit_sql.errors import ConfigError
 from apikit_sql.secrets import KEYRING_SERVICE, forget, is_stored, keep, kept, resolve
+from tests.fakes.tokens import MemoryKeyring
 
 SITE = 'base_url = "https://{site}.example.test"\nvariables.site = { env = "ACME_SITE", default = "fallback" }\n'
 OAUTH: dict[str, str] = {"type": "oauth2", "client_id": "env:ACME_ID", "client_secret": "env:ACME_SECRET"}
@@ -25,24 +25,6 @@ OAUTH: dict[str, str] = {"type": "oauth2", "client_id": "env:ACME_ID", "client_s
 def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACME_SITE", "ACME_TENANT", "ACME_TOKEN", "ACME_ID", "ACME_SECRET"):
         monkeypatch.delenv(name, raising=False)
-
-
-class MemoryKeyring(KeyringBackend):
-    """A keyring that is there for one test. Without a priority it is never chosen by itself."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.stored: dict[tuple[str, str], str] = {}
-
-    def get_password(self, service: str, username: str) -> str | None:
-        return self.stored.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        self.stored[service, username] = password
-
-    def delete_password(self, service: str, username: str) -> None:
-        if self.stored.pop((service, username), None) is None:
-            raise keyring.errors.PasswordDeleteError
 
 
 class LockedKeyring(MemoryKeyring):

@@ -474,3 +474,11 @@ def test_an_api_that_wants_a_credential_and_was_sent_none_says_where_to_give_one
 
     with pytest.raises(RequestError, match="no credential was sent"):
         fetch(plan_of(), api)
+
+
+def test_an_api_that_wants_the_credential_which_nobody_set_says_which_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("API_TOKEN", raising=False)
+    api = FakeApi({"/items": httpx.Response(401)})
+
+    with pytest.raises(AuthError, match="no credential was sent, for env:API_TOKEN is not set"):
+        fetch(plan_of(auth=AuthConfig(type="bearer", token="env:API_TOKEN", optional=True)), api)

@@ -475,18 +475,18 @@ def test_a_session_that_is_gone_keeps_no_one_at_the_end_of_the_interpreter() -> 
 
 
 def test_stop_running_reaches_a_scan_that_begins_meanwhile(session: Session) -> None:
-    first, second = Event(), Event()
+    first, second, has_begun = Event(), Event(), Event()
 
     def scan() -> None:
         with session.running(first):
+            has_begun.set()
             first.wait(SOON)
             with session.running(second):
                 second.wait(SOON)
 
     thread = threading.Thread(target=scan)
     thread.start()
-    while not session._running:
-        time.sleep(0.001)
+    assert has_begun.wait(SOON)
 
     session.stop_running(SOON)
     thread.join(SOON)

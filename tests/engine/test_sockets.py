@@ -15,7 +15,8 @@ import pytest
 
 from apikit_sql.engine import sockets
 from apikit_sql.engine.address import EVERYWHERE
-from apikit_sql.engine.sockets import AsyncBackend, Backend
+from apikit_sql.engine.async_sockets import AsyncBackend
+from apikit_sql.engine.sockets import Backend
 
 
 @contextlib.contextmanager

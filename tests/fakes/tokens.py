@@ -131,9 +131,7 @@ class Client:
 
 
 class MemoryKeyring(KeyringBackend):
-    """A keyring that is gone with its test: service and name -> secret."""
-
-    priority = 1
+    """A keyring that is gone with its test: service and name -> secret. Without a priority it is never chosen."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

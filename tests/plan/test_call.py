@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from apikit_sql.connector.manifest import KeyColumn
 from apikit_sql.errors import CallError
-from apikit_sql.plan.call import Call, filter_key_columns, query_params, read_call
+from apikit_sql.plan.call import Call, filter_key_columns, read_call
+from apikit_sql.plan.values import query_params
 
 LEAST: dict[str, Any] = {"connector": "api", "path": "/x"}
 
@@ -33,6 +34,10 @@ def test_absent_and_null_options_take_their_defaults() -> None:
 
     assert call == Call(connector="api", path="/x")
     assert (call.pages, call.nested, call.columns, call.params) == (None, "struct", None, {})
+
+
+def test_all_pages_are_the_default() -> None:
+    assert read(pages="all") == read()
 
 
 def test_every_option_is_read() -> None:
@@ -183,6 +188,7 @@ def test_a_header_with_a_credential_is_refused_and_not_shown(header: str) -> Non
         {"path_params": {"a": "keyring:s3cret"}},
         {"path_params": {"password": "s3cret"}},
         {"headers": {"X-A": "Bearer env:s3cret"}},
+        {"method": "POST", "body": {"filter": [{"api_key": "s3cret"}]}},
     ],
 )
 def test_neither_secrets_nor_references_stand_in_sql(options: dict[str, Any]) -> None:

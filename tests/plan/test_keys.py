@@ -1,6 +1,7 @@
 """`keys`: a trip for each, exactly as given; read, planned, and narrowed by what DuckDB asks."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import duckdb
@@ -9,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apikit_sql.column_types import Column, parse_type
-from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
-from apikit_sql.plan.call import Call, key_tuples, read_call
+from apikit_sql.plan.call import Call, read_call
+from apikit_sql.plan.keys import key_tuples
 from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate
 from apikit_sql.plan.pushdown import push_down
@@ -458,3 +460,37 @@ def test_a_number_as_key_of_a_time_is_sent_as_it_is() -> None:
     trips = push_down(plan_call(read_call(json.dumps(call)), API), [])
 
     assert [dict(trip.request.params)["at"] for trip in trips] == ["5", "1769817600"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "key"),
+    [
+        ("VARCHAR", 7, "7"),
+        ("VARCHAR", 0.5, "0.5"),
+        ("VARCHAR", True, "true"),
+        ("VARCHAR", "seven", "seven"),
+        ("BIGINT", 7, 7),
+        ("TIMESTAMPTZ", "2026-01-31", "2026-01-31T00:00:00Z"),
+        ("TIMESTAMP", "2026-01-31", "2026-01-31T00:00:00"),
+        ("DATE", "2026-01-31", "2026-01-31"),
+    ],
+)
+def test_a_key_is_of_the_type_of_its_column(kind: str, value: object, key: object) -> None:
+    (trip,) = push_down(plan("/x", [{"k": value}], columns={"k": kind}, filters={"k": "k"}), [])
+
+    assert trip.given == (("k", key),)
+
+
+def test_a_key_of_a_time_that_is_none_is_sent_as_it_is() -> None:
+    columns = {"at": {"type": "TIMESTAMPTZ", "format": "epoch"}}
+
+    (trip,) = push_down(plan("/x", [{"at": "yesterday"}], columns=columns, filters={"at": "at"}), [])
+
+    assert dict(trip.request.params)["at"] == "yesterday"
+
+
+def test_a_key_outside_of_the_list_of_its_values_is_refused() -> None:
+    key = KeyColumn(column="region", param="region", values=("emea", "apac"))
+
+    with pytest.raises(CallError, match=r"cannot ask for region = mars \(one of emea, apac\)"):
+        push_down(replace(plan("/x", [{"region": "mars"}], filters={"region": "region"}), key_columns=(key,)), [])

@@ -425,3 +425,29 @@ def test_options_that_do_not_fit_together_are_refused(options: dict[str, Any], s
 def test_a_reference_to_a_credential_is_refused_wherever_it_stands() -> None:
     with pytest.raises(CallError, match="refers to a credential, which SQL must not"):
         plan(data_path="env:TOKEN")
+
+
+def test_a_post_is_sent_where_the_manifest_says_that_it_reads() -> None:
+    reads = API.model_copy(update={"read_posts": ("/search", "/lists/*/query")})
+
+    asked = [plan(path, reads, method="post", body={"ids": [1, 2]}).request for path in ("/search", "/lists/7/query")]
+
+    assert [(request.method, json.loads(request.body or b"")) for request in asked] == [("POST", {"ids": [1, 2]})] * 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"body": {"q": "x"}}, "a body needs method := 'POST'"),
+        ({"path": "search", "method": "GET"}, "'search' is asked by POST, not by GET"),
+        (
+            {"path": "/items", "method": "POST"},
+            r"POST /items may change something.*'https://api.test': \['/v1/items'\]",
+        ),
+        ({"headers": {"X A": "b"}}, "the header 'X A' has characters that HTTP cannot carry"),
+        ({"headers": {"X-A": "b\r\nX-B: c"}}, "the header 'X-A' has characters that HTTP cannot carry"),
+    ],
+)
+def test_a_request_that_must_not_be_sent_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(CallError, match=said):
+        plan(**{"path": "/x", **options})

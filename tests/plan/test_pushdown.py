@@ -465,6 +465,16 @@ def test_a_missing_key_that_is_a_parameter_is_not_told_to_be_in_the_path() -> No
     assert "path_params" not in str(caught.value)
 
 
+def test_a_missing_key_of_an_attached_table_is_told_with_the_function_of_its_keys() -> None:
+    attached = replace(scan(OWNER, REPO, path="/{owner}/{repo}"), name="hub.issues", function="hub.issues_of")
+
+    with pytest.raises(CallError, match=r"hub\.issues needs owner and repo") as caught:
+        push_down(attached, [])
+
+    assert "Use hub.issues_of(r.owner, r.repo), or SET VARIABLE k" in str(caught.value)
+    assert "hub.issues(keys := getvariable('k'))" in str(caught.value)
+
+
 @pytest.mark.parametrize("value", ["mars", "EMEA"])
 def test_a_required_key_has_one_of_its_values(value: str) -> None:
     key = KeyColumn(column="region", path="region", required=True, values=("emea", "apac"))

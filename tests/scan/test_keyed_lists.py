@@ -11,7 +11,8 @@ import pytest
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import CallError, RequestError, ScanInterrupted, SchemaDriftError
-from apikit_sql.plan.call import call_of, key_rows
+from apikit_sql.plan.call import call_of
+from apikit_sql.plan.keys import key_rows
 from apikit_sql.plan.planner import Limits, plan_call
 from apikit_sql.plan.pushdown import MOST_TRIPS
 from apikit_sql.scan.keyed_lists import keyed_lists

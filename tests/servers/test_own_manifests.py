@@ -186,14 +186,14 @@ def test_an_account_that_is_wrong_once_it_is_joined_with_what_it_extends_is_not_
     assert (config / "config.toml").read_text() == before
 
 
-def test_accounts_that_come_and_go_leave_the_file_as_it_was(config: Path) -> None:
-    (config / "config.toml").write_text(before := (config / "config.toml").read_text() + "\n")
+def test_accounts_that_come_and_go_leave_the_blank_line_before_the_first_and_no_more(config: Path) -> None:
+    before = (config / "config.toml").read_text()
 
     for _ in range(3):
         ConfigManager().add_connector("nyc_two", extends="nyc")
         ConfigManager().remove_connector("nyc_two")
 
-    assert (config / "config.toml").read_text() == before
+    assert (config / "config.toml").read_text() == before + "\n"
 
 
 # --- what lint should find in a stream --------------------------------------------------------------------------------

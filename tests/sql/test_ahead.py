@@ -39,20 +39,26 @@ ITEMS = "apikit('shop', 'items', concurrency := 8)"
 
 
 class Shop:
-    """An API of a hundred million items, a hundred a page; `trouble` is what a page answers instead."""
+    """An API of a hundred million items, a hundred a page; `trouble` is what a page answers instead.
+
+    It lets its first requests wait for others beside them.
+    """
 
     def __init__(self) -> None:
         self.trouble: dict[int, httpx.Response] = {}
         self.pages = self.under_way = self.most_at_once = 0
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        with self._lock:
+        with self._changed:
             self.pages += 1
             self.under_way += 1
             self.most_at_once = max(self.most_at_once, self.under_way)
+            self._changed.notify_all()
+            if 8 < self.pages < 17:
+                self._changed.wait_for(lambda: self.most_at_once > 4, timeout=1)
         time.sleep(0.002)
-        with self._lock:
+        with self._changed:
             self.under_way -= 1
         start = int(request.url.params["offset"])
         items = [{"id": n, "name": f"item {n}"} for n in range(start, start + A_PAGE)]
@@ -93,7 +99,7 @@ def eventually(holds: Callable[[], bool]) -> bool:
 
 
 def assert_all_has_stopped(shop: Shop) -> None:
-    assert shop.most_at_once > 1  # else it was no scan that fetched ahead; how many more is the machine's affair
+    assert shop.most_at_once > 4  # else it was no scan that fetched ahead
     assert eventually(lambda: workers() == [])
     asked = shop.pages
     time.sleep(0.05)

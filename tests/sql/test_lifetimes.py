@@ -450,4 +450,4 @@ class TestWhatStaysBehind:
         done = run_script(script, prefix, folder=tmp_path)
 
         assert_clean(done)
-        assert int(done.stdout) < 60
+        assert int(done.stdout) < 15

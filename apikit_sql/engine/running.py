@@ -1,0 +1,73 @@
+"""The scans and binds of a session that are under way, and how they end with it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from threading import Event
+
+_PARKED_AFTER = 0.3  # seconds that a reader works on a batch; nobody waits for one that does for longer
+_UNWINDING = 0.5  # seconds that DuckDB's threads need after a scan has ended
+
+
+@dataclass(eq=False)
+class Running:
+    """A scan or a bind under way. One whose reader has stopped in the middle, as after a LIMIT, is parked."""
+
+    cancelled: Event
+    is_inside: bool = True
+    left_at: float = 0.0  # by the monotonic clock
+
+    @contextmanager
+    def outside(self) -> Iterator[None]:
+        """While inside this, the reader works on what it has."""
+        self.is_inside, self.left_at = False, time.monotonic()
+        try:
+            yield
+        finally:
+            self.is_inside = True
+
+    def is_read(self) -> bool:
+        """Whether its reader is there, or was a moment ago."""
+        return self.is_inside or time.monotonic() - self.left_at < _PARKED_AFTER
+
+
+class RunningScans:
+    """All that is under way, on whatever thread."""
+
+    def __init__(self) -> None:
+        """Nothing yet."""
+        self._all: set[Running] = set()
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def running(self, cancelled: Event) -> Iterator[Running]:
+        """While inside, `cancel` and `stop` set `cancelled`."""
+        scan = Running(cancelled)
+        with self._lock:
+            self._all.add(scan)
+        try:
+            yield scan
+        finally:
+            with self._lock:
+                self._all.remove(scan)
+
+    def cancel(self) -> list[Running]:
+        """Cancel what is under way: these scans, which have not ended by this alone."""
+        with self._lock:
+            scans = list(self._all)
+        for scan in scans:
+            scan.cancelled.set()
+        return scans
+
+    def stop(self, longest: float) -> None:
+        """Cancel every scan and wait up to `longest` seconds until those that anyone reads have ended."""
+        deadline, has_run = time.monotonic() + longest, False
+        while time.monotonic() < deadline and any(scan.is_read() for scan in self.cancel()):
+            has_run = True
+            time.sleep(0.01)
+        if has_run:
+            time.sleep(_UNWINDING)
