@@ -19,3 +19,10 @@ def origin_of(url: str) -> Origin:
     parts = urlsplit(url)
     host = (parts.hostname or "").encode("idna").decode()
     return Origin(parts.scheme, host, _DEFAULT_PORTS.get(parts.scheme) if parts.port is None else parts.port)
+
+
+def origin_text(url: str) -> str:
+    """The origin of `url` as it is written: `https://host`, with the port where that is not the scheme's own."""
+    scheme, host, port = origin_of(url)
+    shown = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{shown}" + ("" if port == _DEFAULT_PORTS.get(scheme) else f":{port}")

@@ -36,6 +36,7 @@ _BESIDE_RECORDS = frozenset(
     }
 )  # fmt: skip
 _ERRORS = frozenset({"error", "errors"})
+_BOM = b"\xef\xbb\xbf"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,15 @@ class Envelope:
         return _value(_step_into(_object(self.records[-1]), path))
 
 
+def json_text(body: bytes) -> bytes:
+    """`body` as JSON alone, `null` where it is empty. Raises DecodeError for what is not JSON."""
+    text = body.removeprefix(_BOM).strip() or b"null"
+    with _refusing():
+        msgspec.json.decode(text)
+        text.decode()
+    return text
+
+
 def read_envelope(body: bytes, record_path: str | None) -> Envelope:
     """The envelope of `body`, its records at `record_path`, or where they are found if that is None.
 
@@ -94,7 +104,7 @@ def read_envelope(body: bytes, record_path: str | None) -> Envelope:
     `record_path` leads nowhere.
     """
     with _refusing():
-        return _read(body.removeprefix(b"\xef\xbb\xbf").strip(), record_path)
+        return _read(body.removeprefix(_BOM).strip(), record_path)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import apikit_sql
 from apikit_sql.column_types import ScalarName
 from apikit_sql.connector.protocol import Strategy
 from apikit_sql.connector.registry import ConnectorRegistry
-from apikit_sql.sql.catalog import APIKIT, TABLE_FUNCTIONS
+from apikit_sql.sql.catalog import APIKIT, FUNCTIONS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -25,7 +25,7 @@ def first_column(heading: str) -> list[str]:
 def test_every_function_has_its_section_and_an_example() -> None:
     examples = "".join(path.read_text() for path in (ROOT / "sql_examples").glob("*.sql"))
 
-    for function in TABLE_FUNCTIONS:
+    for function in FUNCTIONS:
         assert f"### `{function.name}(" in README
         assert f"{function.name}(" in examples
 

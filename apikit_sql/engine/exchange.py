@@ -19,7 +19,7 @@ from apikit_sql.engine.access import Access
 from apikit_sql.engine.body import ACCEPTED
 from apikit_sql.engine.network import HOME
 from apikit_sql.engine.oauth2 import MUST_FINISH
-from apikit_sql.engine.pagination import PageRequest
+from apikit_sql.engine.pagination import PageRequest, first_request
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
 from apikit_sql.engine.refusal import Wait, out_of_patience, refused, where
@@ -29,7 +29,7 @@ from apikit_sql.engine.steps import Page, Send, Sleep, Steps
 from apikit_sql.engine.tokens import Ask
 from apikit_sql.errors import ApikitError, DecodeError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.records import read_envelope
+from apikit_sql.records import json_text, read_envelope
 from apikit_sql.redaction import redact_url
 
 _DEFAULT_HEADERS = {
@@ -67,6 +67,18 @@ def fetch_page(
         raise DecodeError(access.credential.hide(message)) from None
     url, size = redact_url(request.full_url, access.credential.secrets), len(response.content)
     return Page(number, url, response.status_code, response.headers, envelope, size, access.credential.hide)
+
+
+def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
+    """The body that the one request of `plan` brings: JSON, `null` where it is empty. Raises DecodeError for others."""
+    request = first_request(plan)
+    response = yield from exchange(plan, access, request)
+    try:
+        return json_text(response.content)
+    except DecodeError as error:
+        kind = response.headers.get("content-type", "no content type")
+        message = f"{where(plan, request)} answered {response.status_code} ({kind}): {error}"
+        raise DecodeError(access.credential.hide(message)) from None
 
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:

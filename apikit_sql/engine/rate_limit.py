@@ -43,9 +43,15 @@ class RateLimitState:
     @property
     def headroom(self) -> int | None:
         """Requests left in the current window above `min_remaining`; None where the API has not said."""
+        quota = self.binding
+        return max(0, quota.remaining - self._config.min_remaining) if quota else None
+
+    @property
+    def binding(self) -> Quota | None:
+        """Of what the API has told of its current windows, the quota with the least left; None where it has not."""
         with self._lock:
-            left = [quota.remaining for quota in self._quotas if self._clock() < quota.reset_at]
-        return max(0, min(left) - self._config.min_remaining) if left else None
+            current = [quota for quota in self._quotas if self._clock() < quota.reset_at]
+        return min(current, key=lambda quota: quota.remaining, default=None)
 
     @property
     def width(self) -> float:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,9 +86,20 @@ class ScanRecord:
         with self._lock:
             self.throttled += seconds
 
-    def end(self, state: State) -> None:
-        """The scan is over."""
+    def end(self, kind: type[BaseException] | None) -> None:
+        """The scan is over: at its end, closed by its reader, or failed with an error of this `kind`."""
+        state: State = "done" if kind is None else "closed" if issubclass(kind, GeneratorExit) else "failed"
         self.state, self._elapsed = state, self.elapsed
+
+    @contextmanager
+    def ending(self) -> Iterator[None]:
+        """The scan is over when this is left."""
+        try:
+            yield
+        except BaseException as error:
+            self.end(type(error))
+            raise
+        self.end(None)
 
     def warnings(self) -> Iterator[str]:
         """What its reader ought to know, a text each."""

@@ -11,8 +11,8 @@ import time
 import warnings
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -28,11 +28,13 @@ from apikit_sql.engine import request_log
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
+from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.network import Network
 from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
+from apikit_sql.engine.replies import replies
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import RetryBudget
 from apikit_sql.engine.running import Running, RunningScans
@@ -43,7 +45,7 @@ from apikit_sql.engine.tokens import Tokens
 from apikit_sql.engine.trip import trip
 from apikit_sql.engine.window import Pages
 from apikit_sql.errors import ApikitError, ApikitWarning
-from apikit_sql.origin import origin_of
+from apikit_sql.origin import origin_of, origin_text
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact
 
@@ -53,6 +55,17 @@ if TYPE_CHECKING:
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
+
+
+@dataclass(frozen=True)
+class SharedLimit:
+    """What all share who send requests to one API with one credential; `credential` is its name."""
+
+    connector: str
+    origin: str
+    credential: str
+    limiter: RateLimitState
+    budget: RetryBudget
 
 
 @dataclass(frozen=True)
@@ -70,7 +83,7 @@ class ScanPages:
     def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
         """The scan is over: at its end, closed by its reader, or failed."""
         self.pages.close()
-        self.record.end("done" if kind is None else "closed" if issubclass(kind, GeneratorExit) else "failed")
+        self.record.end(kind)
         if self.record.state == "failed":  # a warning made an error would hide the failure
             return
         with suppress(ApikitWarning) if self.record.state == "closed" else nullcontext():  # nothing may be raised then
@@ -116,7 +129,7 @@ class Session:
         self._clock = clock
         self._lock = threading.Lock()
         self._transports: dict[bool, httpx.BaseTransport] = {}
-        self._limits: dict[object, tuple[RateLimitState, RetryBudget]] = {}
+        self._limits: dict[object, SharedLimit] = {}
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
         self._secrets: set[str] = set()
@@ -175,6 +188,25 @@ class Session:
         self._samples.keep(plan, most, found)
         return found
 
+    def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
+        """The number of each of `asked`, all of the API of `plan`, and the JSON that answers it, as they come.
+
+        Several are under way at once. Raises what the first of them raises that fails.
+        """
+        scan = ScanRecord(plan, trips=len(asked), at=self._clock())
+        access = self._access(plan.request, scan)
+        self.scans.append(scan)
+        steps = [partial(fetch_body, each, access) for each in asked]
+        found = replies(
+            steps, self._transport_of(plan.request), cancelled, concurrency=plan.concurrency, limiter=access.limiter
+        )
+        with self.running(cancelled), scan.ending(), closing(found):
+            for number, outcome in found:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                scan.pages += 1
+                yield number, outcome
+
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
         """The columns that were inferred for `plan`, None where none were yet."""
         return self._inferred.get(plan)
@@ -185,6 +217,11 @@ class Session:
             self._inferred[plan] = columns
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
+
+    def limits(self) -> list[SharedLimit]:
+        """What callers share of each API and credential."""
+        with self._lock:
+            return list(self._limits.values())
 
     def running(self, cancelled: Event) -> AbstractContextManager[Running]:
         """While inside, `close`, `stop_running` and leaving the interpreter set `cancelled`."""
@@ -231,13 +268,19 @@ class Session:
         credential = authenticator(plan.connector, plan.auth, partial(self._tokens_of, key)) if sends else ANONYMOUS
         with self._lock:
             self._secrets.update(credential.values)
-            fresh = RateLimitState(plan.rate_limit, self._clock), RetryBudget()
-            limiter, budget = self._limits.setdefault(key, fresh) if sends else (RateLimitState(), RetryBudget())
+            fresh = SharedLimit(
+                plan.connector,
+                origin_text(plan.base_url),
+                credential.name,
+                RateLimitState(plan.rate_limit, self._clock),
+                RetryBudget(),
+            )
+            shared = self._limits.setdefault(key, fresh) if sends else fresh
         most = plan.rate_limit.warn_above
         seen = partial(RequestEvent, connector=plan.connector, credential=credential.mark, threshold=most)
         sender = straight if self._tape is None else self._tape.answer
         record = partial(self._record, seen)
-        return Access(credential, limiter, record, self._clock, scan, budget, sender, self._tell)
+        return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, self._tell)
 
     def _tokens_of(self, key: object, grant: Grant) -> Tokens:
         """The tokens that all share who have this grant, whatever has become of its refresh token since."""

@@ -19,7 +19,7 @@ from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.sockets import LOOK_EVERY
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import Dialogue, Wanted
-from apikit_sql.engine.workers import Outcome, Task, Workers
+from apikit_sql.engine.workers import Task, Workers
 from apikit_sql.errors import ApikitError, ScanInterrupted
 
 #: How many pages a reader has taken before more are fetched while it works on the newest.
@@ -56,7 +56,7 @@ class Pages(Iterator[tuple[int, Page]]):
         self._first_ahead = first_ahead
         self._on_failure = on_failure
         self._limiter = RateLimitState() if limiter is None else limiter
-        self._workers = Workers(transport)
+        self._workers = Workers[Page | None](transport)
         self._begun: deque[_Reading] = deque()  # the trips under way, the one that is read first
         self._current = 0  # its number
         self._taken = 0  # pages
@@ -171,7 +171,7 @@ class _Reading:
     trip: Dialogue
     wanted: Wanted | None = None
     expected: Iterator[Wanted] = field(default_factory=lambda: iter(()))
-    asked: dict[PageRequest, Task] = field(default_factory=dict)
+    asked: dict[PageRequest, Task[Page | None]] = field(default_factory=dict)
     accepted: deque[Page] = field(default_factory=deque)
     taken: int = 0  # pages
     error: BaseException | None = None
@@ -194,7 +194,7 @@ class _Reading:
         while self.wanted is not None:
             task = self.asked.get(self.wanted.request)
             if self.wanted.page is not None:
-                outcome: Outcome = self.wanted.page
+                outcome: Page | BaseException | None = self.wanted.page
             elif task is not None and task.is_done:
                 del self.asked[self.wanted.request]
                 outcome = task.outcome
@@ -205,13 +205,13 @@ class _Reading:
             else:
                 self._hand_over(outcome)
 
-    def ask_for_next(self, workers: Workers) -> None:
+    def ask_for_next(self, workers: Workers[Page | None]) -> None:
         """Ask for the page that the trip wants next, if that was not done yet: its reader cannot go on without."""
         wanted = self.wanted
         if wanted is not None and wanted.request not in self.asked:
-            self.asked[wanted.request] = workers.submit(wanted)
+            self.asked[wanted.request] = workers.submit(wanted.fetch)
 
-    def ask(self, workers: Workers, room: int) -> int:
+    def ask(self, workers: Workers[Page | None], room: int) -> int:
         """Ask for up to `room` more pages. How many were asked for."""
         before = len(self.asked)
         if self.wanted is not None and self.wanted.page is None:
@@ -221,7 +221,7 @@ class _Reading:
                 if ahead is None:
                     break
                 if ahead.number > self.wanted.number and ahead.request not in self.asked:
-                    self.asked[ahead.request] = workers.submit(ahead)
+                    self.asked[ahead.request] = workers.submit(ahead.fetch)
         return len(self.asked) - before
 
     def fail(self, error: ApikitError) -> None:

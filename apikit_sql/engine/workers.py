@@ -1,31 +1,30 @@
-"""Threads that fetch pages: as many as there are requests under way at once."""
+"""Threads that take steps: as many as there are requests under way at once."""
 
 from __future__ import annotations
 
 import queue
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
+from typing import Generic
 
 import httpx
 
 from apikit_sql.engine.drivers import drive
-from apikit_sql.engine.steps import Page
-from apikit_sql.engine.trip import Wanted
-
-Outcome = Page | BaseException | None
+from apikit_sql.engine.steps import Steps, T
 
 
 @dataclass(eq=False)
-class Task:
-    """A page that was asked for, and what came."""
+class Task(Generic[T]):
+    """What was asked for, and what came of it."""
 
-    wanted: Wanted
+    steps: Callable[[], Steps[T]]
     is_done: bool = False
-    outcome: Outcome = None
+    outcome: T | BaseException | None = None
 
 
-class Workers:
+class Workers(Generic[T]):
     """As many threads as there are requests under way at once.
 
     They are daemons: a thread pool's would be joined at exit, for as long as their requests take.
@@ -34,14 +33,14 @@ class Workers:
     def __init__(self, transport: httpx.BaseTransport) -> None:
         """No thread yet."""
         self._transport = transport
-        self._todo: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
-        self._done: queue.SimpleQueue[tuple[Task, Outcome]] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[Task[T] | None] = queue.SimpleQueue()
+        self._done: queue.SimpleQueue[tuple[Task[T], T | BaseException]] = queue.SimpleQueue()
         self._stopped = Event()
         self._threads = self.under_way = 0
 
-    def submit(self, wanted: Wanted) -> Task:
-        """The page, being fetched."""
-        task = Task(wanted)
+    def submit(self, steps: Callable[[], Steps[T]]) -> Task[T]:
+        """The task whose `steps` are being taken."""
+        task = Task(steps)
         self.under_way += 1
         self._todo.put(task)
         if self.under_way > self._threads:
@@ -74,22 +73,22 @@ class Workers:
             self._todo.put(None)
         self._threads = 0
 
-    def _note(self, task: Task, outcome: Outcome) -> None:
+    def _note(self, task: Task[T], outcome: T | BaseException) -> None:
         self.under_way -= 1
         task.is_done, task.outcome = True, outcome
 
 
 def _work(
-    todo: queue.SimpleQueue[Task | None],
-    done: queue.SimpleQueue[tuple[Task, Outcome]],
+    todo: queue.SimpleQueue[Task[T] | None],
+    done: queue.SimpleQueue[tuple[Task[T], T | BaseException]],
     transport: httpx.BaseTransport,
     stopped: Event,
 ) -> None:
     while (task := todo.get()) is not None and not stopped.is_set():
-        outcome: Outcome
+        outcome: T | BaseException
         try:
-            outcome = drive(task.wanted.fetch(), transport, stopped)
+            outcome = drive(task.steps(), transport, stopped)
         except BaseException as error:  # noqa: BLE001 - the reader raises it
             outcome = error
         done.put((task, outcome))
-        del task, outcome  # a page is let go when its reader has it
+        del task, outcome  # what came is let go when its reader has it

@@ -146,6 +146,12 @@ def read_records(page: Page) -> list[Any]:
         return list(_read_json(page.envelope.text))
 
 
+def json_records(page: Page) -> list[str]:
+    """The page's records as JSON texts. Raises DecodeError where one is not JSON."""
+    read_records(page)
+    return [bytes(record).decode() for record in page.envelope.records]
+
+
 def _read_json(text: str | Raw) -> Any:  # noqa: ANN401 - any JSON value
     """The value of `text`. Raises msgspec.DecodeError where it is not JSON, or a number that no double can hold."""
     try:

@@ -257,11 +257,9 @@ def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
     declared = ", ".join(
         [f"{quoted(key)} := {_ANY_SQL}" for key in keys] + [f"{option.name} := {option.default}" for option in options]
     )
-    given = {a.name: a.name for a in options} | {f"{a.name}_type": type_sql(a.name) for a in options if a.typed}
-    if keys:
-        given |= {"key": _struct(keys), "key_type": type_sql(_struct(keys))}
+    key = {"key": _struct(keys), "key_type": type_sql(_struct(keys))} if keys else {}
     yield f"CREATE OR REPLACE MACRO {name}({declared}) AS TABLE FROM " + bind_sql(
-        call_sql({"function": literal(STREAM), "table": literal(table.full_name)}, given)
+        call_sql({"function": literal(STREAM), "table": literal(table.full_name)}, options, key)
     )
     if function is not None:
         arguments = ", ".join(

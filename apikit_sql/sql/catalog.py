@@ -1,7 +1,10 @@
 """Every SQL function: its name, its arguments, and one line of help. Installing, docs and tests read this list."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 #: The scalar function behind every table function: a call as JSON -> the SQL text that reads its rows.
 BIND_FUNCTION = "__apikit_bind"
@@ -20,19 +23,39 @@ class Argument:
 
 
 @dataclass(frozen=True)
-class TableFunction:
-    """A function that stands in FROM."""
+class Function:
+    """A function of SQL: a macro over a Python function.
+
+    One that `returns` a type is a scalar function, of each row; others stand in FROM, or after CALL.
+    """
 
     name: str
     help: str
     arguments: tuple[Argument, ...]
+    returns: str = ""
 
+    @property
     def signature(self) -> str:
         """The function as it is called, with its defaults."""
         return f"{self.name}({', '.join(_declared(argument) for argument in self.arguments)})"
 
+    @property
+    def behind(self) -> str:
+        """The name of the Python function: one for all tables, and one for each scalar function."""
+        return f"__{self.name}" if self.returns else BIND_FUNCTION
 
-APIKIT = TableFunction(
+    def macro_sql(self, *, temporary: bool) -> str:
+        """The statement that makes the function callable."""
+        return f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {self.signature} AS {self._body()}"
+
+    def _body(self) -> str:
+        if self.returns:
+            return f"{self.behind}({arguments_sql(self.arguments)})"
+        extra = {"current": "current_database()"} if self is DETACH else {}
+        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, extra))}"
+
+
+APIKIT = Function(
     "apikit",
     "the records of a path or a stream of an API, page by page",
     (
@@ -68,22 +91,22 @@ APIKIT = TableFunction(
 
 #: A macro without parameters would be bound when it is made: DuckDB folds what is constant.
 _NEWEST = Argument("newest", "NULL", "only the newest so many")
-SCANS = TableFunction(
+SCANS = Function(
     "apikit_scans", "the newest scans: pages, rows, requests, what drifted and what was not seen", (_NEWEST,)
 )
-ERRORS = TableFunction("apikit_errors", "the newest trips that failed, by key", (_NEWEST,))
+ERRORS = Function("apikit_errors", "the newest trips that failed, by key", (_NEWEST,))
 
-CONNECTORS = TableFunction(
+CONNECTORS = Function(
     "apikit_connectors",
     "the connectors that are known, whether they are configured, and what is missing",
     (Argument("name", "NULL", "only the one of this name"),),
 )
-STREAMS = TableFunction(
+STREAMS = Function(
     "apikit_streams",
     "the streams of a connector: path, columns, and the predicates that its API answers",
     (Argument("connector", None, "a connector's name"),),
 )
-ATTACH = TableFunction(
+ATTACH = Function(
     "apikit_attach",
     "CALL it: the connector as a catalog, with a view, a macro and a function of its keys for each stream",
     (
@@ -91,23 +114,42 @@ ATTACH = TableFunction(
         Argument("name", "NULL", "the catalog's name, the connector's unless given"),
     ),
 )
-DETACH = TableFunction(
+DETACH = Function(
     "apikit_detach", "CALL it: takes such a catalog away", (Argument("name", None, "the catalog's name"),)
 )
 
-TABLE_FUNCTIONS = (APIKIT, SCANS, ERRORS, CONNECTORS, STREAMS, ATTACH, DETACH)
+REQUESTS = Function("apikit_requests", "the newest requests: URL without secrets, status, time, bytes", (_NEWEST,))
+RATE_LIMITS = Function(
+    "apikit_rate_limits",
+    "what APIs have told of their limits, by connector and credential",
+    (Argument("connector", "NULL", "only those of this connector"),),
+)
+LAST_ERROR = Function(
+    "apikit_last_error",
+    "the newest error of the session, whole: DuckDB shows only its text",
+    (Argument("error", "NULL", "only of this class: 'RateLimitError'"),),
+)
+HELP = Function(
+    "apikit_help",
+    "every function: how it is called, and what it gives",
+    (Argument("name", "NULL", "only the one of this name"),),
+)
 
+TABLE_FUNCTIONS = (
+    APIKIT, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH, DETACH, HELP,
+)  # fmt: skip
 
-def macro_sql(function: TableFunction, *, temporary: bool) -> str:
-    """The statement that makes `function` callable."""
-    given = {a.name: a.name for a in function.arguments}
-    given |= {f"{a.name}_type": type_sql(a.name) for a in function.arguments if a.typed}
-    given |= {"current": "current_database()"} if function is DETACH else {}
-    declared = ", ".join(_declared(argument) for argument in function.arguments)
-    return (
-        f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {function.name}({declared}) AS TABLE FROM "
-        + bind_sql(call_sql({"function": literal(function.name)}, given))
-    )
+_OF_A_READ = (
+    Argument("connector", None, "a connector's name, or a base URL"),
+    Argument("path", None, "'/path', {fields} filled from path_params, or a stream's name"),
+    Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
+    Argument("path_params", "NULL", "values for the {fields} of path; where one is NULL, so is the result", typed=True),
+)
+GET = Function("apikit_get", "of each row: the body of one response", _OF_A_READ, returns="JSON")
+FETCH = Function("apikit_fetch", "of each row: all records of all pages", _OF_A_READ, returns="JSON[]")
+
+SCALAR_FUNCTIONS = (GET, FETCH)
+FUNCTIONS: tuple[Function, ...] = (*TABLE_FUNCTIONS, *SCALAR_FUNCTIONS)
 
 
 def bind_sql(question: str) -> str:
@@ -119,13 +161,20 @@ def bind_sql(question: str) -> str:
     return f"query({BIND_FUNCTION}({question}))"
 
 
-def call_sql(question: Mapping[str, str], arguments: Mapping[str, str]) -> str:
-    """A question with the arguments of a call, as an SQL expression; all values are expressions, too.
+def call_sql(question: Mapping[str, str], arguments: Iterable[Argument], others: Mapping[str, str]) -> str:
+    """A question with the arguments of a call, as an SQL expression; the values of both mappings are expressions."""
+    return f"to_json({object_sql({**question, 'arguments': arguments_sql(arguments, others)})})"
+
+
+def arguments_sql(arguments: Iterable[Argument], others: Mapping[str, str] = MappingProxyType({})) -> str:
+    """The arguments of a call and `others` as an SQL expression of JSON text.
 
     Types go along with arguments (`type_sql`) because JSON does not tell a timestamp from a text.
     """
-    text = f"CAST(to_json({object_sql(arguments)}) AS VARCHAR)"
-    return f"to_json({object_sql({**question, 'arguments': text})})"
+    arguments = tuple(arguments)
+    values = {argument.name: argument.name for argument in arguments}
+    values |= {f"{each.name}_type": type_sql(each.name) for each in arguments if each.typed}
+    return f"CAST(to_json({object_sql({**values, **others})}) AS VARCHAR)"
 
 
 def object_sql(expressions: Mapping[str, str]) -> str:

@@ -20,7 +20,7 @@ import duckdb
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
-from apikit_sql.sql.catalog import TABLE_FUNCTIONS
+from apikit_sql.sql.catalog import FUNCTIONS
 from apikit_sql.sql.ctrl_c import stopping_at_ctrl_c
 from apikit_sql.sql.database import database_of
 from apikit_sql.sql.install import install
@@ -154,7 +154,7 @@ class Connection:
         for ours in reversed(self._database.permissions.session.errors):
             if (first_line := safe_text(ours).partition("\n")[0]) and first_line in text:
                 return copy.copy(ours)  # a raised error holds the caller's frames, and with them the connection
-        for function in TABLE_FUNCTIONS:
+        for function in FUNCTIONS:
             for argument in function.arguments:
                 if re.search(f"""(value|string) ['"]{argument.name}['"] (can't be cast|to )""", text):
                     name = argument.name

@@ -10,9 +10,10 @@ import duckdb
 
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ConfigError
-from apikit_sql.sql.catalog import BIND_FUNCTION, TABLE_FUNCTIONS, macro_sql
-from apikit_sql.sql.database import attach as attach_connector
-from apikit_sql.sql.database import database_of, register
+from apikit_sql.sql.answers import attach as attach_connector
+from apikit_sql.sql.catalog import FUNCTIONS
+from apikit_sql.sql.database import database_of
+from apikit_sql.sql.functions import register
 from apikit_sql.sql.permissions import Permissions, allowed_names, limits_of, read_posts_of, tokens_of
 from apikit_sql.sql.seam import prepare
 
@@ -77,23 +78,23 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
 def _create_macros(con: duckdb.DuckDBPyConnection, *, is_first: bool) -> None:
     """The macros of the connection; of its database only once, for cursors made at once would get in their way."""
     is_shared = is_first and _is_in_memory(con)
-    for function in TABLE_FUNCTIONS:
+    for function in FUNCTIONS:
         if is_shared:  # seen by every cursor, and gone with the database
-            con.execute(macro_sql(function, temporary=False))
-        con.execute(macro_sql(function, temporary=True))
+            con.execute(function.macro_sql(temporary=False))
+        con.execute(function.macro_sql(temporary=True))
 
 
 def _refuse_own_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Raise ConfigError where the user has a macro of a name of ours: it would be replaced, or hide ours."""
+    ours = {function.name: function.behind for function in FUNCTIONS}
     found = con.execute(
-        "SELECT function_name FROM duckdb_functions() "
-        "WHERE list_contains(?, function_name) AND NOT contains(macro_definition, ?)",
-        [[function.name for function in TABLE_FUNCTIONS], BIND_FUNCTION],
+        "SELECT function_name, macro_definition FROM duckdb_functions() WHERE list_contains(?, function_name)",
+        [list(ours)],
     ).fetchall()
-    if found:
-        ((name,), *_) = found
-        message = f"this database has a macro {name!r} of its own. Rename or drop it, then install again."
-        raise ConfigError(message)
+    for name, body in found:
+        if ours[name] not in (body or ""):
+            message = f"this database has a macro {name!r} of its own. Rename or drop it, then install again."
+            raise ConfigError(message)
 
 
 def _is_in_memory(con: duckdb.DuckDBPyConnection) -> bool:

@@ -113,7 +113,7 @@ def test_the_time_of_a_scan_runs_until_it_ends() -> None:
     time.sleep(0.002)
     later = scan.elapsed
 
-    scan.end("done")
+    scan.end(None)
     ended = scan.elapsed
     time.sleep(0.002)
 

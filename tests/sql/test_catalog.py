@@ -6,38 +6,48 @@ import duckdb
 import pytest
 
 import apikit_sql
-from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, TABLE_FUNCTIONS, Argument, TableFunction, macro_sql
+from apikit_sql.sql.catalog import (
+    APIKIT,
+    BIND_FUNCTION,
+    FUNCTIONS,
+    SCALAR_FUNCTIONS,
+    Argument,
+    Function,
+)
 
 Con = duckdb.DuckDBPyConnection
 
 
 @pytest.fixture
 def bare() -> Con:
-    """A connection with a function behind the macros that tells what it was given."""
+    """A connection with functions behind the macros that tell what they were given."""
     con = duckdb.connect()
     con.execute(f"CREATE MACRO {BIND_FUNCTION}(call) AS 'SELECT ' || chr(39) || replace(call, chr(39), '') || chr(39)")
+    for function in SCALAR_FUNCTIONS:
+        con.execute(f"CREATE MACRO {function.behind}(call) AS call")
     return con
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
 @pytest.mark.parametrize("temporary", [True, False])
-def test_a_macro_parses_and_stands_in_its_catalog(bare: Con, function: TableFunction, *, temporary: bool) -> None:
-    bare.execute(macro_sql(function, temporary=temporary))
+def test_a_macro_parses_and_stands_in_its_catalog(bare: Con, function: Function, *, temporary: bool) -> None:
+    bare.execute(function.macro_sql(temporary=temporary))
 
     found = bare.execute(
         "SELECT database_name, function_type FROM duckdb_functions() WHERE function_name = ?", [function.name]
     ).fetchall()
-    assert found == [("temp" if temporary else "memory", "table_macro")]
+    kind = "macro" if function.returns else "table_macro"
+    assert found == [("temp" if temporary else "memory", kind)]
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
-def test_a_macro_is_made_twice(bare: Con, function: TableFunction) -> None:
-    bare.execute(macro_sql(function, temporary=True))
-    bare.execute(macro_sql(function, temporary=True))
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_a_macro_is_made_twice(bare: Con, function: Function) -> None:
+    bare.execute(function.macro_sql(temporary=True))
+    bare.execute(function.macro_sql(temporary=True))
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
-def test_every_argument_is_known_to_duckdb_in_the_order_of_the_list(function: TableFunction) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_argument_is_known_to_duckdb_in_the_order_of_the_list(function: Function) -> None:
     con = duckdb.connect()
     apikit_sql.install(con)
 
@@ -48,16 +58,17 @@ def test_every_argument_is_known_to_duckdb_in_the_order_of_the_list(function: Ta
     assert parameters == [argument.name for argument in function.arguments]
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
-def test_every_option_can_be_written_without_quotes(bare: Con, function: TableFunction) -> None:
-    bare.execute(macro_sql(function, temporary=True))
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_option_can_be_written_without_quotes(bare: Con, function: Function) -> None:
+    bare.execute(function.macro_sql(temporary=True))
     given = ", ".join("'x'" if a.default is None else f"{a.name} := {a.default}" for a in function.arguments)
 
-    assert bare.execute(f"SELECT count(*) FROM {function.name}({given})").fetchall() == [(1,)]
+    called = f"(SELECT {function.name}({given}))" if function.returns else f"{function.name}({given})"
+    assert bare.execute(f"SELECT count(*) FROM {called}").fetchall() == [(1,)]
 
 
 def test_a_signature_lists_every_argument_with_its_default() -> None:
-    assert APIKIT.signature() == (
+    assert APIKIT.signature == (
         "apikit(connector, path, params := NULL, path_params := NULL, keys := '', data_path := NULL, pages := NULL, "
         "pagination := NULL, page_size := NULL, max_pages := NULL, columns := NULL, types := NULL, nested := NULL, "
         "sample_pages := NULL, on_drift := NULL, extra := NULL, filters := NULL, method := NULL, body := NULL, "
@@ -66,8 +77,8 @@ def test_a_signature_lists_every_argument_with_its_default() -> None:
     )
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
-def test_making_a_macro_asks_nothing(function: TableFunction) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_making_a_macro_asks_nothing(function: Function) -> None:
     """A function that is bound when its macro is made would name a dataset that nobody reads."""
     con, asked = duckdb.connect(), []
 
@@ -76,7 +87,7 @@ def test_making_a_macro_asks_nothing(function: TableFunction) -> None:
         return "SELECT 1"
 
     con.create_function(BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR")
-    con.execute(macro_sql(function, temporary=False))
+    con.execute(function.macro_sql(temporary=False))
 
     assert asked == []
 
@@ -88,18 +99,18 @@ def test_a_signature_is_the_one_that_duckdb_shows_for_a_wrong_argument() -> None
     with pytest.raises(duckdb.BinderException) as caught:
         con.execute("FROM apikit('demo', 'issues', nosuch := 1)")
 
-    assert APIKIT.signature() in str(caught.value)
+    assert APIKIT.signature in str(caught.value)
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
-def test_every_function_and_argument_has_one_line_of_help(function: TableFunction) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_every_function_and_argument_has_one_line_of_help(function: Function) -> None:
     texts = [function.help, *(argument.help for argument in function.arguments)]
 
     assert all(text.strip() == text and text and "\n" not in text for text in texts)
 
 
-@pytest.mark.parametrize("function", TABLE_FUNCTIONS, ids=lambda function: function.name)
-def test_the_arguments_that_must_be_given_come_first(function: TableFunction) -> None:
+@pytest.mark.parametrize("function", FUNCTIONS, ids=lambda function: function.name)
+def test_the_arguments_that_must_be_given_come_first(function: Function) -> None:
     is_optional = [argument.default is not None for argument in function.arguments]
 
     assert is_optional == sorted(is_optional)
@@ -107,7 +118,7 @@ def test_the_arguments_that_must_be_given_come_first(function: TableFunction) ->
 
 
 def test_the_function_behind_the_macros_is_told_call_and_types(bare: Con) -> None:
-    bare.execute(macro_sql(APIKIT, temporary=True))
+    bare.execute(APIKIT.macro_sql(temporary=True))
 
     ((text,),) = bare.execute(
         "FROM apikit('demo', 'issues', params := {since: TIMESTAMP '2026-01-02 03:04:05'})"
@@ -124,7 +135,7 @@ def test_the_function_behind_the_macros_is_told_call_and_types(bare: Con) -> Non
 @pytest.mark.parametrize("option", [argument for argument in APIKIT.arguments if argument.typed], ids=lambda a: a.name)
 def test_an_option_that_is_not_given_has_no_type(bare: Con, option: Argument) -> None:
     """A list that is NULL has one: `keys` tells no key from no keys by it."""
-    bare.execute(macro_sql(APIKIT, temporary=True))
+    bare.execute(APIKIT.macro_sql(temporary=True))
 
     found = []
     for given in ("NULL", "getvariable('never_set')", "NULL::STRUCT(a VARCHAR)[]"):

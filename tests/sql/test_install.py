@@ -10,7 +10,7 @@ import pytest
 import apikit_sql
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.session import Session
-from apikit_sql.sql.catalog import TABLE_FUNCTIONS
+from apikit_sql.sql.catalog import FUNCTIONS
 from tests.fakes.api import FakeApi, Table
 
 Con = duckdb.DuckDBPyConnection
@@ -103,7 +103,7 @@ class TestInstallingAgain:
         with pytest.raises(apikit_sql.ConfigError):
             apikit_sql.install(con, **options)
 
-    @pytest.mark.parametrize("name", [function.name for function in TABLE_FUNCTIONS])
+    @pytest.mark.parametrize("name", [function.name for function in FUNCTIONS])
     def test_a_macro_of_the_users_own_is_not_replaced(self, name: str) -> None:
         with duckdb.connect() as con:
             con.execute(f"CREATE MACRO {name}(x) AS x + 1")
@@ -261,8 +261,8 @@ class TestDatabaseFiles:
     ) -> None:
         file = tmp_path / "copy.db"
         con.execute("CREATE TABLE t AS FROM apikit('https://api.test', '/items')")
-        for function in TABLE_FUNCTIONS:
-            con.execute(f"DROP MACRO TABLE memory.main.{function.name}")
+        for function in FUNCTIONS:
+            con.execute(f"DROP MACRO {'' if function.returns else 'TABLE '}memory.main.{function.name}")
         con.execute(f"ATTACH '{file}' AS copy")
 
         con.execute("COPY FROM DATABASE memory TO copy")

@@ -1,0 +1,122 @@
+"""A call of one of our table functions -> the table that answers it."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from apikit_sql.errors import ApikitWarning, CallError
+from apikit_sql.plan.planner import is_base_url
+from apikit_sql.scan.dataset import ScannedDataset
+from apikit_sql.sql import catalog
+from apikit_sql.sql.attach import Attached
+from apikit_sql.sql.database import Database
+from apikit_sql.sql.introspection import (
+    errors_dataset,
+    help_dataset,
+    last_error_dataset,
+    limits_dataset,
+    read_newest,
+    requests_dataset,
+    scans_dataset,
+)
+from apikit_sql.sql.permissions import definition
+from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
+from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
+from apikit_sql.sql.streams import stream_dataset, stream_tables
+from apikit_sql.sql.tables import apikit_dataset
+
+
+def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
+    """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
+    sends = {catalog.APIKIT.name, catalog.STREAM, catalog.ATTACH.name}
+    may_send = database.permissions.allow_network or question["function"] not in sends
+    if may_send and not HAS_READABLE_RELATIONS and not database.may_reach_outside():
+        message = (
+            "apikit: where enable_external_access is false it needs DuckDB 2.0; older ones cannot read its tables."
+        )
+        raise CallError(message)
+    return _dataset(database, question)
+
+
+def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
+    """The table that a call of one of our table functions stands for."""
+    permissions, text = database.permissions, question["arguments"]
+    match question["function"]:
+        case catalog.APIKIT.name:
+            return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
+        case catalog.STREAM:
+            table = database.catalogs.table(question["table"])
+            return stream_dataset(table, text, database.reach(table.connector))
+        case catalog.SCANS.name:
+            return scans_dataset(permissions.session, read_newest(text))
+        case catalog.ERRORS.name:
+            return errors_dataset(permissions.session, read_newest(text))
+        case catalog.REQUESTS.name:
+            return requests_dataset(permissions.session, read_newest(text))
+        case other:
+            return _dataset_of_texts(database, other, json.loads(text))
+
+
+def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str, Any]) -> ScannedDataset:
+    """The table of a function whose arguments are texts."""
+    permissions = database.permissions
+    texts = {name: _text(function, name, value) for name, value in arguments.items()}
+    match function:
+        case catalog.RATE_LIMITS.name:
+            return limits_dataset(permissions.session, texts["connector"])
+        case catalog.LAST_ERROR.name:
+            return last_error_dataset(permissions.session, texts["error"])
+        case catalog.HELP.name:
+            return help_dataset(texts["name"])
+        case catalog.CONNECTORS.name:
+            return connectors_dataset(permissions.session.connectors, permissions.connectors, texts["name"])
+        case catalog.STREAMS.name:
+            return streams_dataset(definition(_needed(function, texts, "connector"), permissions))
+        case catalog.ATTACH.name:
+            name = _needed(function, texts, "connector")
+            return attached_dataset(attach(database, name, texts["name"]))
+        case catalog.DETACH.name:
+            name = _needed(function, texts, "name")
+            return detached_dataset(name, was_there=database.catalogs.detach(name, texts["current"] or ""))
+        case _:
+            message = f"{function} is no function of this package"
+            raise CallError(message)
+
+
+def _text(function: str, name: str, value: object) -> str | None:
+    """`value` as a text, or NULL. Raises CallError for anything else."""
+    if isinstance(value, bool):
+        message = f"{function}: {name} is a boolean. Options are written name := value; name = value is a comparison."
+        raise CallError(message)
+    if value is not None and not isinstance(value, str):
+        message = f"{function}: {name} must be a text, as in {name} := 'github'."
+        raise CallError(message)
+    return value
+
+
+def _needed(function: str, texts: Mapping[str, str | None], name: str) -> str:
+    """The argument of this `name`. Raises CallError where it is NULL."""
+    text = texts[name]
+    if text is None:
+        message = f"{function}: {name} is NULL. If it is a variable, it is not set."
+        raise CallError(message)
+    return text
+
+
+def attach(database: Database, connector: str, name: str | None = None) -> Attached:
+    """The `connector` as the catalog `name`, its own unless given. Raises CallError, ConfigError."""
+    reach, name = database.reach(connector), connector if name is None else name
+    if is_base_url(connector):
+        message = "apikit_attach: a base URL has no streams. Declare a connector with them, or call apikit()."
+        raise CallError(message)
+    if not reach.connector.streams:
+        message = f"apikit_attach: {connector} has no streams to attach. Declare them in its manifest."
+        raise CallError(message)
+    attached = database.catalogs.attach(reach.connector, name, lambda: stream_tables(name, reach))
+    for table in attached.tables:
+        if table.error:
+            warnings.warn(f"{table.shown} is left out: {table.error}", ApikitWarning, stacklevel=2)
+    return attached

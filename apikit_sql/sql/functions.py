@@ -1,0 +1,81 @@
+"""What DuckDB calls: one Python function behind all tables, and one behind each scalar function.
+
+A table function is a macro that hands its arguments to the first while it is bound, and reads the SQL text it answers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from types import FrameType
+
+import duckdb
+import pyarrow as pa
+
+from apikit_sql.sql.answers import answer
+from apikit_sql.sql.catalog import BIND_FUNCTION, SCALAR_FUNCTIONS, Function
+from apikit_sql.sql.database import Database, keep, know, raised_as_text
+from apikit_sql.sql.permissions import Permissions
+from apikit_sql.sql.scalars import values
+
+Work = Callable[[pa.Array], pa.Array]
+
+
+def register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Database:
+    """A database that was not known yet: the functions behind ours are made through `con`."""
+    database = Database(permissions)
+    _create(con, BIND_FUNCTION, _bind(database), "VARCHAR", is_called_by_row=False)
+    for function in SCALAR_FUNCTIONS:
+        _create(con, function.behind, _values(database, function), function.returns, is_called_by_row=True)
+    know(database)
+    return database
+
+
+def _create(con: duckdb.DuckDBPyConnection, name: str, work: Work, returns: str, *, is_called_by_row: bool) -> None:
+    """Let DuckDB call `work`, beforehand where it can unless it `is_called_by_row`."""
+    kind = duckdb.type(returns)
+
+    def create(owner: duckdb.DuckDBPyConnection) -> None:
+        owner.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
+            name,
+            work,
+            ["VARCHAR"],
+            kind,
+            type="arrow",
+            side_effects=is_called_by_row,
+            null_handling="special" if is_called_by_row else "default",
+        )
+
+    try:
+        create(con)
+    except duckdb.NotImplementedException:  # `con` still counts a function as its own whose creation was rolled back
+        create(con.cursor())
+    keep(work)
+
+
+def _bind(database: Database) -> Work:
+    """The function behind all tables."""
+
+    def bind(calls: pa.Array) -> pa.Array:
+        caller = sys._getframe(1)  # noqa: SLF001 - at the entry it is the frame that called DuckDB; 1.x looks there
+        return pa.array([_text(database, json.loads(call), caller) for call in calls.to_pylist()], pa.string())
+
+    return bind
+
+
+def _text(database: Database, question: Mapping[str, str], caller: FrameType) -> str:
+    """The key of the database, or the SQL text that reads one call's rows."""
+    if question["function"] == "key":
+        return database.key
+    dataset = raised_as_text(database.permissions.session, lambda: answer(database, question))
+    return database.names.text_for(dataset, caller)
+
+
+def _values(database: Database, function: Function) -> Work:
+    """The function behind a scalar function."""
+
+    def work(calls: pa.Array) -> pa.Array:
+        return raised_as_text(database.permissions.session, lambda: values(function, calls, database))
+
+    return work
