@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apikit_sql.errors import DecodeError
-from apikit_sql.records import Envelope, find_record_path, read_envelope
+from apikit_sql.records import Envelope, find_record_path, json_text, read_envelope
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(max_size=5),
@@ -252,3 +252,24 @@ def test_a_value_that_cannot_be_read_is_a_decode_error(value: bytes) -> None:
         envelope.at("next")
     with pytest.raises(DecodeError):
         envelope.of_last_record("next")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", b"null"),
+        (b" \r\n", b"null"),
+        (b"null", b"null"),
+        (b'\xef\xbb\xbf {"a": 1}\n', b'{"a": 1}'),
+        (b'"\xc3\xa9"', b'"\xc3\xa9"'),
+        (b"18446744073709551616", b"18446744073709551616"),
+    ],
+)
+def test_a_body_as_json_alone(body: bytes, text: bytes) -> None:
+    assert json_text(body) == text
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"{", b"[NaN]", b'"\xff"', b"1 2", b"[" * 5_000, b"'a'"])
+def test_what_is_not_json_alone_is_refused(body: bytes) -> None:
+    with pytest.raises(DecodeError):
+        json_text(body)

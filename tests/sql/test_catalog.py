@@ -86,7 +86,7 @@ def test_making_a_macro_asks_nothing(function: Function) -> None:
         asked.append(call)
         return "SELECT 1"
 
-    con.create_function(BIND_FUNCTION, bind, ["VARCHAR"], "VARCHAR")
+    con.create_function(function.behind, bind, ["VARCHAR"], "VARCHAR")
     con.execute(function.macro_sql(temporary=False))
 
     assert asked == []

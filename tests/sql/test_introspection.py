@@ -439,3 +439,154 @@ def test_only_the_newest_are_told(rows: Rows, newest: int, kept: int) -> None:
 def test_what_is_no_number_of_rows_is_refused(rows: Rows, newest: str) -> None:
     with pytest.raises(duckdb.Error, match="not a number of rows"):
         rows(f"FROM apikit_scans(newest := {newest})")
+
+
+# ---- requests
+
+
+def test_a_request_is_a_row_with_its_status_its_bytes_and_its_attempt(rows: Rows, api: FakeApi) -> None:
+    api.trouble.append(httpx.Response(503))
+
+    rows(f"FROM {SOURCE}")
+
+    found = rows("SELECT connector, method, url, status, attempt FROM apikit_requests()")
+    urls = [f"https://shop.test/items{query}" for query in ("", "", "?page=2", "?page=3")]
+    assert sorted(found) == sorted(
+        ("shop", "GET", url, status, attempt)
+        for url, status, attempt in zip(urls, (503, 200, 200, 200), (1, 2, 1, 1), strict=True)
+    )
+    sizes: dict[Any, Any] = dict(rows("SELECT url, bytes FROM apikit_requests() WHERE status = 200"))
+    assert sizes[urls[2]] == len(Table(ITEMS, paging="link").answer(httpx.Request("GET", urls[2])).content)
+
+
+def test_a_request_without_an_answer_has_no_status(rows: Rows, api: FakeApi) -> None:
+    api.trouble.extend([httpx.ConnectError("refused")] * 3)
+
+    with pytest.raises(duckdb.Error):
+        rows(f"FROM {SOURCE}")
+
+    assert rows("SELECT status, attempt FROM apikit_requests()") == [(None, 1), (None, 2), (None, 3)]
+
+
+def test_a_secret_in_a_url_is_masked(
+    con: Con, rows: Rows, session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KEYED_KEY", "s3cr3t-k3y")
+    file = tmp_path / "keyed.toml"
+    auth = 'auth = { type = "apikey", api_key = "env:KEYED_KEY", api_key_query_param = "key" }'
+    file.write_text(f'name = "keyed"\nbase_url = "https://keyed.test"\n{auth}\n', encoding="utf-8")
+    apikit_sql.install(con, session=session, connectors=[file])
+
+    rows("FROM apikit('keyed', '/items', columns := {id: 'BIGINT'}, pages := 1)")
+
+    ((url,),) = rows("SELECT url FROM apikit_requests()")
+    assert url.startswith("https://keyed.test/items?key=")
+    assert "s3cr3t" not in url
+
+
+def test_only_the_newest_requests_are_asked_for(rows: Rows) -> None:
+    rows(f"FROM {ITEMS_OF.format('/items', ', concurrency := 1')}")
+
+    assert rows("SELECT url FROM apikit_requests(newest := 1)") == [("https://shop.test/items?page=3",)]
+    assert rows("SELECT count(*) FROM apikit_requests(newest := 0)") == [(0,)]
+
+
+# ---- limits
+
+
+def test_a_limit_has_what_the_api_has_told(rows: Rows, api: FakeApi) -> None:
+    reset = int(dt.datetime(2040, 1, 1, tzinfo=dt.UTC).timestamp())
+    told = {"x-ratelimit-limit": "60", "x-ratelimit-remaining": "41", "x-ratelimit-reset": str(reset)}
+    api.routes["/told"] = httpx.Response(200, json=[{"id": 1}], headers=told)
+
+    rows(f"FROM {ITEMS_OF.format('/told', '')}")
+
+    assert rows("FROM apikit_rate_limits(connector := 'shop')") == [
+        ("shop", "https://shop.test", "none", 60, 41, dt.datetime(2040, 1, 1, tzinfo=dt.UTC), 0.0, None)
+    ]
+
+
+def test_a_limit_of_which_nothing_was_told_is_there_and_a_used_up_one_tells_its_wait(rows: Rows, api: FakeApi) -> None:
+    rows("FROM apikit('https://quiet.test:8443', '/items', columns := {id: 'BIGINT'})")
+    api.routes["/told"] = httpx.Response(200, json=[], headers={"ratelimit-remaining": "0", "ratelimit-reset": "1000"})
+    rows("FROM apikit('https://busy.test', '/told', columns := {id: 'BIGINT'})")
+
+    quiet, busy = rows('SELECT origin, "limit", remaining, wait_seconds FROM apikit_rate_limits() ORDER BY origin DESC')
+
+    assert quiet == ("https://quiet.test:8443", None, None, 0.0)
+    assert busy[:3] == ("https://busy.test", None, 0)
+    assert 900 < busy[3] <= 1000
+
+
+def test_a_refusal_tells_how_many_may_be_under_way(rows: Rows, api: FakeApi) -> None:
+    api.trouble.append(httpx.Response(429))
+
+    rows(f"FROM {ITEMS_OF.format('/k/a', ', concurrency := 1')}")
+
+    ((at_once,),) = rows("SELECT at_once FROM apikit_rate_limits()")
+    assert at_once is not None
+
+
+def test_two_credentials_of_one_api_have_a_limit_each(con: Con, rows: Rows, session: Session, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(
+            f'name = "{name}"\nbase_url = "https://same.test"\n'
+            f'auth = {{ type = "bearer", token = "env:TOKEN_{name.upper()}", optional = true }}\n',
+            encoding="utf-8",
+        )
+    apikit_sql.install(con, session=session, connectors=[tmp_path / "one.toml", tmp_path / "two.toml"])
+
+    for name in ("one", "two"):
+        rows(f"FROM apikit('{name}', '/items', columns := {{id: 'BIGINT'}})")
+
+    found = rows("SELECT connector, origin, credential FROM apikit_rate_limits() ORDER BY 1")
+    assert found == [("one", "https://same.test", "env:TOKEN_ONE"), ("two", "https://same.test", "env:TOKEN_TWO")]
+
+
+# ---- the newest error
+
+
+def test_there_is_no_error_before_there_was_one(rows: Rows) -> None:
+    assert rows("FROM apikit_last_error()") == []
+
+
+def test_the_newest_error_is_whole(rows: Rows) -> None:
+    for path in ("/broken", "/k/b"):
+        with pytest.raises(duckdb.Error):
+            rows(f"FROM {ITEMS_OF.format(path, '')}")
+
+    assert rows("FROM apikit_last_error()") == [
+        ("RequestError", "shop: GET /k/b answered 404", 404, "https://shop.test/k/b", None)
+    ]
+
+
+def test_the_newest_of_a_class_may_be_an_older_one(rows: Rows, api: FakeApi) -> None:
+    api.routes["/busy"] = httpx.Response(429, headers={"retry-after": "100"})
+    with pytest.raises(duckdb.Error):
+        rows(f"FROM {ITEMS_OF.format('/busy', '')}")
+    with pytest.raises(duckdb.Error):
+        rows("FROM apikit('nosuch', '/items')")
+
+    ((newest,),) = rows("SELECT error FROM apikit_last_error()")
+    ((limit, status, wait),) = rows("SELECT error, status, retry_after FROM apikit_last_error('RateLimitError')")
+
+    assert newest == "CallError"  # installed with the one connector
+    assert (limit, status) == ("RateLimitError", 429)
+    assert 90 < wait <= 100
+
+
+# ---- help
+
+
+def test_help_lists_every_function_that_duckdb_has_of_ours(rows: Rows) -> None:
+    listed = rows("SELECT function FROM apikit_help()")
+
+    known = rows("SELECT DISTINCT function_name FROM duckdb_functions() WHERE function_name LIKE 'apikit%'")
+    assert sorted(listed) == sorted(known)
+    assert rows("SELECT count(*) FROM apikit_help() WHERE help = '' OR signature NOT LIKE function || '(%'") == [(0,)]
+
+
+def test_help_can_be_asked_of_one(rows: Rows) -> None:
+    assert rows("SELECT gives FROM apikit_help('apikit_fetch')") == [("JSON[]",)]
+    assert rows("SELECT gives FROM apikit_help(name := 'apikit')") == [("TABLE",)]
+    assert rows("FROM apikit_help('nosuch')") == []
