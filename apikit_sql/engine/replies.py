@@ -10,7 +10,7 @@ import httpx
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.sockets import LOOK_EVERY
 from apikit_sql.engine.steps import Steps, T
-from apikit_sql.engine.workers import Task, Workers
+from apikit_sql.engine.workers import Task, Threads
 from apikit_sql.errors import ScanInterrupted
 
 
@@ -27,7 +27,7 @@ def replies(
     At most `concurrency` are under way, fewer where the `limiter` says. Closing the iterator gives up those under way;
     so does `cancelled`, which raises ScanInterrupted.
     """
-    workers, under_way, following = Workers[T](transport), dict[int, Task[T]](), 0
+    workers, under_way, following = Threads[T](transport), dict[int, Task[T]](), 0
     try:
         while under_way or following < len(asked):
             if cancelled.is_set():

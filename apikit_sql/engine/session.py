@@ -32,6 +32,7 @@ from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.network import Network
 from apikit_sql.engine.oauth2 import Grant
+from apikit_sql.engine.pages import Pages
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.replies import replies
@@ -43,7 +44,6 @@ from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.tokens import Tokens
 from apikit_sql.engine.trip import trip
-from apikit_sql.engine.window import Pages
 from apikit_sql.errors import ApikitError, ApikitWarning
 from apikit_sql.origin import origin_of, origin_text
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip

@@ -1,7 +1,7 @@
-"""Pages of one trip or many, fetched ahead of their reader by several threads, and handed on in order.
+"""Pages of one trip or many, fetched ahead of their reader by several workers, and handed on in order.
 
-What to fetch is decided here, on the reader's thread; workers only fetch. The window opens slowly, so that a reader who
-wants few rows causes few requests, and closes again when that many pages wait for the reader.
+What to fetch is decided here, where the reader is; workers only fetch, and `pages.py` waits for them. The window opens
+slowly, so that a reader who wants few rows causes few requests, and closes again when that many pages wait for it.
 """
 
 from __future__ import annotations
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from threading import Event
-from typing import Self
-
-import httpx
+from typing import Protocol, TypedDict
 
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState
-from apikit_sql.engine.sockets import LOOK_EVERY
-from apikit_sql.engine.steps import Page
+from apikit_sql.engine.steps import Page, Steps
 from apikit_sql.engine.trip import Dialogue, Wanted
-from apikit_sql.engine.workers import Task, Workers
+from apikit_sql.engine.workers import Task
 from apikit_sql.errors import ApikitError, ScanInterrupted
 
 #: How many pages a reader has taken before more are fetched while it works on the newest.
@@ -29,19 +27,54 @@ _KEPT_BUSY_FROM = 3
 OnFailure = Callable[[int, ApikitError, int], None]
 
 
-class Pages(Iterator[tuple[int, Page]]):
+class NotYet(Enum):
+    """What stands for a page that has not come yet."""
+
+    NOT_YET = auto()
+
+
+NOT_YET = NotYet.NOT_YET
+
+
+class Workers(Protocol):
+    """Who fetches: threads, or tasks of an event loop."""
+
+    under_way: int
+
+    def submit(self, steps: Callable[[], Steps[Page | None]]) -> Task[Page | None]:
+        """The task whose `steps` are being taken."""
+        ...
+
+    def collect(self) -> None:
+        """Take note of all that has come."""
+        ...
+
+    def stop(self) -> None:
+        """Give up what is under way."""
+        ...
+
+
+class WindowSettings(TypedDict, total=False):
+    """How many pages may be under way, from which one on, who hears of failures, and the limit that may want fewer."""
+
+    concurrency: int
+    first_ahead: int
+    on_failure: OnFailure | None
+    limiter: RateLimitState | None
+
+
+class Window:
     """The pages of several trips with the number of their trip, from 0; trips in order, pages in order within.
 
     At most `concurrency` pages are under way, and twice as many with those that wait for the reader. They begin with
-    page `first_ahead`, the first one that a reader asks for only where it wants more than it has. The reader's own wait
-    ends when `cancelled` is set, with ScanInterrupted, even while requests are under way; closing, or the end, lets the
-    workers go.
+    page `first_ahead`, the first one that a reader asks for only where it wants more than it has. Once `cancelled` is
+    set, there is no next page but ScanInterrupted, even while requests are under way.
     """
 
     def __init__(  # noqa: PLR0913 - what to read, and three settings by name
         self,
         trips: Sequence[Callable[[], Dialogue]],
-        transport: httpx.BaseTransport,
+        workers: Workers,
         cancelled: Event,
         *,
         concurrency: int = 1,
@@ -56,26 +89,35 @@ class Pages(Iterator[tuple[int, Page]]):
         self._first_ahead = first_ahead
         self._on_failure = on_failure
         self._limiter = RateLimitState() if limiter is None else limiter
-        self._workers = Workers[Page | None](transport)
+        self._workers = workers
         self._begun: deque[_Reading] = deque()  # the trips under way, the one that is read first
         self._current = 0  # its number
         self._taken = 0  # pages
 
-    def __enter__(self) -> Self:
-        """The pages themselves."""
-        return self
+    def next_page(self) -> tuple[int, Page] | NotYet | None:
+        """The next page and its trip's number, None at the end, NOT_YET where something has to come first.
 
-    def __exit__(self, *_: object) -> None:
-        """Close them."""
-        self.close()
-
-    def __next__(self) -> tuple[int, Page]:
-        """The next page and its trip's number. Raises what its trip raises, unless `on_failure` passes over it."""
-        try:
-            return self._next()
-        except BaseException:
-            self.close()
-            raise
+        Raises what its trip raises, unless `on_failure` passes over it.
+        """
+        while self._current < len(self._trips):
+            try:
+                page = self._page_of(self._reading(0))
+            except ApikitError as error:
+                if self._on_failure is None or isinstance(error, ScanInterrupted):
+                    raise
+                self._on_failure(self._current, error, self._begun[0].taken)
+                page = None
+            if page is NOT_YET:
+                return NOT_YET
+            if page is not None:
+                self._taken += 1
+                self._begun[0].taken += 1
+                if self._taken >= _KEPT_BUSY_FROM:
+                    self._fill()
+                return self._current, page
+            self._begun.popleft()
+            self._current += 1
+        return None
 
     def close(self) -> None:
         """Ask for nothing more. Requests under way are given up, and their workers end."""
@@ -98,42 +140,22 @@ class Pages(Iterator[tuple[int, Page]]):
                 return False
         return False
 
-    def _next(self) -> tuple[int, Page]:
-        while self._current < len(self._trips):
-            try:
-                page = self._page_of(self._reading(0))
-            except ApikitError as error:
-                if self._on_failure is None or isinstance(error, ScanInterrupted):
-                    raise
-                self._on_failure(self._current, error, self._begun[0].taken)
-                page = None
-            if page is not None:
-                self._taken += 1
-                self._begun[0].taken += 1
-                if self._taken >= _KEPT_BUSY_FROM:
-                    self._fill()
-                return self._current, page
-            self._begun.popleft()
-            self._current += 1
-        raise StopIteration
-
-    def _page_of(self, reading: _Reading) -> Page | None:
+    def _page_of(self, reading: _Reading) -> Page | NotYet | None:
         """The next page of the trip that is read, None at its end."""
-        while True:
-            if self._cancelled.is_set():
-                message = "the scan was interrupted"
-                raise ScanInterrupted(message)
-            self._workers.collect()
-            reading.accept()
-            if reading.accepted:
-                return reading.accepted.popleft()
-            if reading.error is not None:
-                raise reading.error
-            if reading.is_at_end:
-                return None
-            reading.ask_for_next(self._workers)
-            self._fill()
-            self._workers.wait(LOOK_EVERY)
+        if self._cancelled.is_set():
+            message = "the scan was interrupted"
+            raise ScanInterrupted(message)
+        self._workers.collect()
+        reading.accept()
+        if reading.accepted:
+            return reading.accepted.popleft()
+        if reading.error is not None:
+            raise reading.error
+        if reading.is_at_end:
+            return None
+        reading.ask_for_next(self._workers)
+        self._fill()
+        return NOT_YET
 
     def _fill(self) -> None:
         """Ask for pages in the reader's order until the window is full."""
@@ -205,13 +227,13 @@ class _Reading:
             else:
                 self._hand_over(outcome)
 
-    def ask_for_next(self, workers: Workers[Page | None]) -> None:
+    def ask_for_next(self, workers: Workers) -> None:
         """Ask for the page that the trip wants next, if that was not done yet: its reader cannot go on without."""
         wanted = self.wanted
         if wanted is not None and wanted.request not in self.asked:
             self.asked[wanted.request] = workers.submit(wanted.fetch)
 
-    def ask(self, workers: Workers[Page | None], room: int) -> int:
+    def ask(self, workers: Workers, room: int) -> int:
         """Ask for up to `room` more pages. How many were asked for."""
         before = len(self.asked)
         if self.wanted is not None and self.wanted.page is None:

@@ -24,7 +24,7 @@ class Task(Generic[T]):
     outcome: T | BaseException | None = None
 
 
-class Workers(Generic[T]):
+class Threads(Generic[T]):
     """As many threads as there are requests under way at once.
 
     They are daemons: a thread pool's would be joined at exit, for as long as their requests take.

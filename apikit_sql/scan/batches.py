@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
+from apikit_sql.engine.pages import Pages
 from apikit_sql.engine.steps import Page
-from apikit_sql.engine.window import Pages
 from apikit_sql.errors import DecodeError, SchemaDriftError
 from apikit_sql.plan.request_plan import Keys, Trip
 from apikit_sql.scan.decode import PageDecoder, as_declared

@@ -15,10 +15,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apikit_sql.connector.protocol import PaginationConfig
+from apikit_sql.engine.pages import Pages
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.trip import trip
-from apikit_sql.engine.window import Pages
 from apikit_sql.errors import PaginationError, RequestError, ScanInterrupted
 from apikit_sql.plan.request_plan import ScanPlan
 from tests.engine.taking import Hand, ids, plan_of

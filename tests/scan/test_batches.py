@@ -16,10 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, Struct, parse_type
+from apikit_sql.engine.pages import Pages
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.steps import Page, Steps
 from apikit_sql.engine.trip import Dialogue, Wanted
-from apikit_sql.engine.window import Pages
 from apikit_sql.errors import CallError, DecodeError, SchemaDriftError
 from apikit_sql.plan.predicate import Value
 from apikit_sql.plan.request_plan import Keys, RequestPlan, Trip
