@@ -15,6 +15,17 @@ from apikit_sql.engine.scan_log import ScanRecord
 
 
 @dataclass(frozen=True)
+class SharedLimit:
+    """What all share who send requests to one API with one credential; `credential` is its name."""
+
+    connector: str
+    origin: str
+    credential: str
+    limiter: RateLimitState
+    budget: RetryBudget
+
+
+@dataclass(frozen=True)
 class Access:
     """What a scan needs beside its plans: its credential, the limit it shares, and where all is recorded."""
 

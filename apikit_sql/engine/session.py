@@ -8,16 +8,15 @@ import os
 import sys
 import threading
 import time
-import warnings
 import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from threading import Event
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -25,14 +24,13 @@ from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
-from apikit_sql.engine.access import Access
+from apikit_sql.engine.access import Access, SharedLimit
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
-from apikit_sql.engine.network import Network
 from apikit_sql.engine.oauth2 import Grant
-from apikit_sql.engine.pages import Pages
+from apikit_sql.engine.pages import AsyncPages, Pages
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.replies import replies
@@ -41,10 +39,13 @@ from apikit_sql.engine.retry import RetryBudget
 from apikit_sql.engine.running import Running, RunningScans
 from apikit_sql.engine.samples import Samples
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
+from apikit_sql.engine.scan_pages import AsyncScanPages, ScanPages
 from apikit_sql.engine.steps import Page
 from apikit_sql.engine.tokens import Tokens
-from apikit_sql.engine.trip import trip
-from apikit_sql.errors import ApikitError, ApikitWarning
+from apikit_sql.engine.transports import Transports
+from apikit_sql.engine.trip import Dialogue, trip
+from apikit_sql.engine.window import WindowSettings
+from apikit_sql.errors import ApikitError
 from apikit_sql.origin import origin_of, origin_text
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact
@@ -55,40 +56,6 @@ if TYPE_CHECKING:
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
-
-
-@dataclass(frozen=True)
-class SharedLimit:
-    """What all share who send requests to one API with one credential; `credential` is its name."""
-
-    connector: str
-    origin: str
-    credential: str
-    limiter: RateLimitState
-    budget: RetryBudget
-
-
-@dataclass(frozen=True)
-class ScanPages:
-    """What one scan reads, and the record of it. Leaving it stops the requests, and warns of what was passed over."""
-
-    pages: Pages
-    record: ScanRecord
-    hide: Callable[[str], str] = str  # masks secrets
-
-    def __enter__(self) -> Self:
-        """The scan, whose pages may be read."""
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
-        """The scan is over: at its end, closed by its reader, or failed."""
-        self.pages.close()
-        self.record.end(kind)
-        if self.record.state == "failed":  # a warning made an error would hide the failure
-            return
-        with suppress(ApikitWarning) if self.record.state == "closed" else nullcontext():  # nothing may be raised then
-            for text in self.record.warnings():
-                warnings.warn(self.hide(text), ApikitWarning, stacklevel=2)
 
 
 class Session:
@@ -125,10 +92,9 @@ class Session:
         self.scans: deque[ScanRecord] = deque(maxlen=_RING)
         self.failures: deque[FailedTrip] = deque(maxlen=_RING)
         self._inferred: OrderedDict[ScanPlan, tuple[Column, ...]] = OrderedDict()
-        self._transport = transport
         self._clock = clock
         self._lock = threading.Lock()
-        self._transports: dict[bool, httpx.BaseTransport] = {}
+        self._transports = Transports(transport)
         self._limits: dict[object, SharedLimit] = {}
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
@@ -161,21 +127,39 @@ class Session:
 
         The reader asks for page `first_ahead` only where it wants more than it has.
         """
+        scan, dialogues, settings = self._scan(plan, trips, first_ahead)
+        pages = Pages(dialogues, self._transport_of(plan.request), cancelled, **settings)
+        return ScanPages(pages, scan, self._redacted)
+
+    async def apages(
+        self, plan: ScanPlan, trips: Sequence[Trip], cancelled: Event, *, first_ahead: int = 2
+    ) -> AsyncScanPages:
+        """The pages of `trips`, in order, and the record of their scan. Leaving it stops the requests.
+
+        The reader asks for page `first_ahead` only where it wants more than it has.
+        """
+        scan, dialogues, settings = self._scan(plan, trips, first_ahead)
+        transport = await self._transports.of_loop(verify=plan.request.verify_ssl)
+        pages = AsyncPages(dialogues, transport, cancelled, **settings)
+        return AsyncScanPages(pages, scan, self._redacted)
+
+    def _scan(
+        self, plan: ScanPlan, trips: Sequence[Trip], first_ahead: int
+    ) -> tuple[ScanRecord, list[Callable[[], Dialogue]], WindowSettings]:
+        """What a scan is recorded in, its trips as they begin, and how many of its requests may be under way."""
         scan = ScanRecord(plan, trips=len(trips), at=self._clock())
         access = self._access(plan.request, scan)
         fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock, redact=self._redacted)
         samples = [self._samples.take(each.request) for each in trips]
-        pages = Pages(
-            [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)],
-            self._transport_of(plan.request),
-            cancelled,
+        dialogues = [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)]
+        self.scans.append(scan)
+        settings = WindowSettings(
             concurrency=plan.concurrency,
             first_ahead=first_ahead,
             on_failure=fan_out.failed,
             limiter=access.limiter,
         )
-        self.scans.append(scan)
-        return ScanPages(pages, scan, self._redacted)
+        return scan, [*dialogues], settings
 
     def sample(self, plan: RequestPlan, most: int, cancelled: Event) -> tuple[Page, ...]:
         """Up to `most` pages from the first of `plan` on, kept for the scan that follows."""
@@ -242,10 +226,8 @@ class Session:
         """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
         self._scans.cancel()
         with self._lock:
-            transports, demo = list(self._transports.values()), self._demo
-            self._transports, self._demo = {}, None
-        for transport in transports:
-            transport.close()
+            demo, self._demo = self._demo, None
+        self._transports.close()
         if demo is not None:
             demo.close()
 
@@ -254,13 +236,7 @@ class Session:
         self._scans.stop(longest)
 
     def _transport_of(self, plan: RequestPlan) -> httpx.BaseTransport:
-        """The connections that all requests share which verify certificates alike."""
-        if self._transport is not None:
-            return self._transport
-        with self._lock:
-            if plan.verify_ssl not in self._transports:
-                self._transports[plan.verify_ssl] = Network(verify=plan.verify_ssl)
-            return self._transports[plan.verify_ssl]
+        return self._transports.of_threads(verify=plan.verify_ssl)
 
     def _access(self, plan: RequestPlan, scan: ScanRecord) -> Access:
         key = (plan.connector, origin_of(plan.base_url), plan.auth)

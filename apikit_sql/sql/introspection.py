@@ -7,9 +7,10 @@ import json
 import math
 from typing import TypeVar
 
+from apikit_sql.engine.access import SharedLimit
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
-from apikit_sql.engine.session import Session, SharedLimit
+from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql.catalog import FUNCTIONS, Function

@@ -15,7 +15,8 @@ from apikit_sql.engine.drivers import adrive, drive
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.request_log import RequestRecord
-from apikit_sql.engine.session import ScanPages, Session
+from apikit_sql.engine.scan_pages import ScanPages
+from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Call, Page, Send, Sleep, Steps
 from apikit_sql.engine.trip import Dialogue, Wanted
 from apikit_sql.plan import request_plan

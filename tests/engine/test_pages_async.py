@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.pages import AsyncPages
+from apikit_sql.engine.session import Session
 from apikit_sql.engine.trip import trip
-from apikit_sql.errors import RequestError, ScanInterrupted
+from apikit_sql.errors import ApikitWarning, RequestError, ScanInterrupted
+from apikit_sql.plan import request_plan
+from apikit_sql.plan.request_plan import ScanPlan
 from tests.engine.taking import Hand, ids, plan_of
 from tests.fakes.api import FakeApi, Table
 
@@ -145,3 +148,42 @@ def test_a_task_that_is_cancelled_gives_up_what_is_under_way() -> None:
 
     assert asyncio.run(cancelled_on_the_way()) == 1
     assert server.under_way == 0
+
+
+# --- through a whole session
+
+
+def test_a_scan_in_a_task_is_recorded_and_warned_of_as_one_on_a_thread() -> None:
+    server = Server(5)
+    server.api.routes["/1"] = httpx.Response(404)
+    session = Session(transport=httpx.MockTransport(server))
+    plans = [plan_of(f"/{number}", pagination=EXPECTED) for number in (0, 1)]
+
+    async def read() -> list[int]:
+        trips = [request_plan.Trip(plan) for plan in plans]
+        async with await session.apages(ScanPlan(plans[0], on_error="skip"), trips, Event()) as scan:
+            return [number for _, page in [each async for each in scan.pages] for number in ids([page])]
+
+    with pytest.warns(ApikitWarning, match="1 of 2 trips failed and were skipped"):
+        found = asyncio.run(read())
+
+    assert found == [0, 1, 2, 3, 4]
+    (record,) = session.scans
+    assert (record.state, record.trips, record.failed_trips, record.requests) == ("done", 2, 1, 4)
+
+
+def test_a_scan_in_a_task_that_is_left_early_is_closed() -> None:
+    server = Server(50)
+    session = Session(transport=httpx.MockTransport(server))
+    plan = plan_of("/0", pagination=EXPECTED)
+
+    async def first() -> None:
+        async with await session.apages(ScanPlan(plan), [request_plan.Trip(plan)], Event()) as scan:
+            async for _ in scan.pages:
+                raise GeneratorExit
+
+    with pytest.raises(GeneratorExit):
+        asyncio.run(first())
+
+    assert session.scans[0].state == "closed"
+    assert len(server.api.seen) == 1
