@@ -35,6 +35,7 @@ DOORS: dict[str, set[str]] = {
     "brotli": {"engine"},
     "backports": {"engine"},
     "tenacity": {"engine"},
+    "cachetools": {"engine"},
     "pydantic": {"connector", "plan"},
     "keyring": {"secrets"},
     "tomli_w": {"connector", "openapi"},

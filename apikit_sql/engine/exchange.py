@@ -17,6 +17,7 @@ import tenacity
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.body import ACCEPTED
+from apikit_sql.engine.cache import NOT_MODIFIED, Conditions, accepts_kept, question_of
 from apikit_sql.engine.network import HOME
 from apikit_sql.engine.oauth2 import MUST_FINISH
 from apikit_sql.engine.pagination import PageRequest, first_request
@@ -25,7 +26,7 @@ from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, re
 from apikit_sql.engine.refusal import Wait, out_of_patience, refused, where
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_delay
-from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.engine.steps import Page, Send, Sleep, Steps, T
 from apikit_sql.engine.tokens import Ask
 from apikit_sql.errors import ApikitError, DecodeError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
@@ -49,11 +50,15 @@ def fetch_page(
 ) -> Steps[Page | None]:
     """The page that `request` brings, or None where its status says that the end is past."""
     try:
-        response = yield from exchange(plan, access, request)
+        return (yield from answered(plan, access, request, partial(_page, plan, access, request, number)))
     except RequestError as error:
         if number > 1 and settings.strategy in {"page", "offset"} and error.status in settings.end_status:
             return None
         raise
+
+
+def _page(plan: RequestPlan, access: Access, request: PageRequest, number: int, response: httpx.Response) -> Page:
+    """The page that `response` is. Raises DecodeError where it is none, RequestError where it tells an error only."""
     try:
         if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
             message = "the body is empty"
@@ -72,7 +77,10 @@ def fetch_page(
 def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
     """The body that the one request of `plan` brings: JSON, `null` where it is empty. Raises DecodeError for others."""
     request = first_request(plan)
-    response = yield from exchange(plan, access, request)
+    return (yield from answered(plan, access, request, partial(_body, plan, access, request)))
+
+
+def _body(plan: RequestPlan, access: Access, request: PageRequest, response: httpx.Response) -> bytes:
     try:
         return json_text(response.content)
     except DecodeError as error:
@@ -81,11 +89,28 @@ def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
         raise DecodeError(access.credential.hide(message)) from None
 
 
-def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
-    """Send `request` until it is answered well or the retries are used up; the last answer decides the error."""
-    once = partial(_signed, plan, access, request)
+def answered(plan: RequestPlan, access: Access, request: PageRequest, read: Callable[[httpx.Response], T]) -> Steps[T]:
+    """What `read` makes of the answer to `request`, which only reads: kept ones are good where `plan.cache` says so.
+
+    Raises what `exchange` and `read` raise.
+    """
+    ask = partial(exchange, plan, access, request)
+    if access.cache is None or not accepts_kept(plan):
+        return read((yield from ask()))
+    question = question_of(plan, access.credential.mark, request)
+    return (yield from access.cache.answer(question, plan, ask, read, access.scan))
+
+
+def exchange(
+    plan: RequestPlan, access: Access, request: PageRequest, conditions: Conditions = ()
+) -> Steps[httpx.Response]:
+    """Send `request` until it is answered well or the retries are used up; the last answer decides the error.
+
+    Under `conditions`, that nothing has changed is an answer, too.
+    """
+    once = partial(_signed, replace(plan, headers=plan.headers + conditions), access, request)
     response, tried = yield from _persist(plan, access, request, access.limiter, once)
-    if response.is_success:
+    if response.is_success or (conditions and response.status_code == NOT_MODIFIED):
         return response
     raise refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
 

@@ -49,6 +49,8 @@ class ScanRecord:
         self.state: State = "running"
         self.pagination = ""
         self.pages = self.rows = self.requests = self.retries = self.failed_trips = 0
+        self.cached_pages = 0
+        self.cache_age: float | None = None  # seconds, of the oldest of them
         self.skipped: list[str] = []
         self.throttled = 0.0  # seconds that requests have waited for a limit or before a retry
         self.is_truncated = False
@@ -75,6 +77,12 @@ class ScanRecord:
                 )
                 raise RequestsSpentError(message)
             self.requests += 1
+
+    def reuse(self, age: float) -> None:
+        """Count a page that was answered from the response cache, said by the API `age` seconds ago."""
+        with self._lock:
+            self.cached_pages += 1
+            self.cache_age = max(age, self.cache_age or 0.0)
 
     def retry(self) -> None:
         """Count a request that is sent again."""

@@ -27,6 +27,7 @@ from apikit_sql.engine import request_log
 from apikit_sql.engine.access import Access, SharedLimit
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
+from apikit_sql.engine.cache import ResponseCache
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.oauth2 import Grant
@@ -98,6 +99,7 @@ class Session:
         self._limits: dict[object, SharedLimit] = {}
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
+        self._cache = ResponseCache(clock)
         self._secrets: set[str] = set()
         self._scans = RunningScans()
         self._demo: DemoServer | None = None
@@ -166,10 +168,12 @@ class Session:
         kept = self._samples.look(plan, most)
         if kept is not None:
             return kept
-        begin = partial(trip, plan, self._access(plan, ScanRecord()))
+        scan = ScanRecord()
+        begin = partial(trip, plan, self._access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
-        self._samples.keep(plan, most, found)
+        if not scan.cached_pages:  # else the scan takes them from there itself, and tells
+            self._samples.keep(plan, most, found)
         return found
 
     def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
@@ -202,6 +206,11 @@ class Session:
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
 
+    def forget_answers(self, connector: str) -> None:
+        """Drop all that is kept of what `connector` has answered: something was changed there, or may have been."""
+        self._cache.forget(connector)
+        self._samples.forget(connector)
+
     def limits(self) -> list[SharedLimit]:
         """What callers share of each API and credential."""
         with self._lock:
@@ -223,8 +232,9 @@ class Session:
         return redact(text, secrets)
 
     def close(self) -> None:
-        """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
+        """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again."""
         self._scans.cancel()
+        self._cache.forget()
         with self._lock:
             demo, self._demo = self._demo, None
         self._transports.close()
@@ -256,7 +266,8 @@ class Session:
         seen = partial(RequestEvent, connector=plan.connector, credential=credential.mark, threshold=most)
         sender = straight if self._tape is None else self._tape.answer
         record = partial(self._record, seen)
-        return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, self._tell)
+        cache = self._cache if self._tape is None else None  # which has, and is to have, every answer
+        return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, cache, self._tell)
 
     def _tokens_of(self, key: object, grant: Grant) -> Tokens:
         """The tokens that all share who have this grant, whatever has become of its refresh token since."""

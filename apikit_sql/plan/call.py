@@ -86,6 +86,7 @@ class Call(BaseModel):
     timeout: Annotated[float, Field(gt=0)] | None = None
     max_wait: Annotated[float, Field(ge=0)] | None = None
     max_requests: Annotated[int, Field(ge=1)] | None = None
+    cache: Annotated[float, Field(ge=0)] | None = None
 
 
 def read_call(text: str) -> Call:

@@ -44,6 +44,7 @@ class RequestPlan:
     allowed_origins: tuple[str, ...] = ()
     timeout: float = 30  # seconds, for one request
     max_wait: float = 60  # seconds, for a limit of the API
+    cache: float = 0  # seconds for which an answer is good enough
     verify_ssl: bool = True
 
     def with_params(self, extra: Mapping[str, str]) -> RequestPlan:

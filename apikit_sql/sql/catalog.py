@@ -86,6 +86,7 @@ APIKIT = Function(
         Argument("timeout", "NULL", "seconds that one request may take"),
         Argument("max_wait", "NULL", "seconds to wait for a limit of the API"),
         Argument("max_requests", "NULL", "requests that the scan may send"),
+        Argument("cache", "NULL", "seconds for which identical reads are answered from the response cache"),
     ),
 )
 

@@ -21,5 +21,5 @@ def apikit_dataset(
     """
     call = read_call(arguments)
     permissions.check_network(may_reach_outside)
-    plan = plan_call(call, permitted(call.connector, permissions), permissions.limits)
+    plan = plan_call(call, permitted(call.connector, permissions), permissions.defaults)
     return ApiDataset(plan, permissions.session, new_scan, first_ahead=FIRST_AHEAD)
