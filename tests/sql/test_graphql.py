@@ -225,6 +225,25 @@ class TestWarnings:
             con.execute(f"FROM apikit_graphql({sql}, variables := {{first: 5}})").fetchall()
 
 
+class TestConnectors:
+    def test_github_is_asked_with_its_token(self, rows: Rows, api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("GITHUB_TOKEN", "tok-github-1234567")
+
+        assert rows("FROM apikit_graphql('github', '{ hello }')") == [("world",)]
+        assert str(api.seen[0].url) == "https://api.github.com/graphql"
+        assert api.seen[0].headers["authorization"] == "Bearer tok-github-1234567"
+
+    def test_shopify_answers_where_its_manifest_says(
+        self, rows: Rows, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SHOPIFY_SHOP", "acme")
+        monkeypatch.setenv("SHOPIFY_ACCESS_TOKEN", "tok-shopify-1234567")
+        api.routes["/admin/api/2026-07/graphql.json"] = api.routes.pop("/graphql")
+
+        assert rows("FROM apikit_graphql('shopify', '{ hello }')") == [("world",)]
+        assert str(api.seen[0].url) == "https://acme.myshopify.com/admin/api/2026-07/graphql.json"
+
+
 class TestDemo:
     def test_the_demo_answers_graphql_from_the_same_data(self, rows: Rows, api: FakeApi) -> None:
         del api.routes["/graphql"]  # then the demo answers
