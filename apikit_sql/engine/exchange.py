@@ -18,6 +18,7 @@ from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.body import ACCEPTED
 from apikit_sql.engine.cache import NOT_MODIFIED, Conditions, accepts_kept, question_of
+from apikit_sql.engine.graphql import read_answer
 from apikit_sql.engine.network import HOME
 from apikit_sql.engine.oauth2 import MUST_FINISH
 from apikit_sql.engine.pagination import PageRequest, first_request
@@ -63,7 +64,10 @@ def _page(plan: RequestPlan, access: Access, request: PageRequest, number: int, 
         if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
             message = "the body is empty"
             raise DecodeError(message)  # noqa: TRY301 - told like any other body that is none
-        envelope = read_envelope(response.content, plan.record_path)
+        if plan.is_graphql:
+            envelope = read_answer(response.content, plan)
+        else:
+            envelope = read_envelope(response.content, plan.record_path)
         if envelope.tells_error_only:
             raise refused(plan, access, request, response, " with an error{reason}")
     except DecodeError as error:

@@ -258,6 +258,9 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
 
 def _pagination(call: Call, stream: Stream, connector: ConnectorDefinition) -> PaginationConfig:
     base = call.pagination or stream.pagination or connector.pagination
+    if (call.strategy or base.strategy) == "relay":
+        message = "apikit: the pagination 'relay' belongs to GraphQL: FROM apikit_graphql(connector, query, ...)."
+        raise CallError(message)
     if call.strategy not in {None, base.strategy}:
         base = _pagination_of({"strategy": call.strategy})
     changed = {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}

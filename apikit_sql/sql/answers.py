@@ -26,12 +26,12 @@ from apikit_sql.sql.permissions import definition
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from apikit_sql.sql.streams import stream_dataset, stream_tables
-from apikit_sql.sql.tables import apikit_dataset
+from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 
 
 def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
-    sends = {catalog.APIKIT.name, catalog.STREAM, catalog.ATTACH.name}
+    sends = {catalog.APIKIT.name, catalog.GRAPHQL.name, catalog.STREAM, catalog.ATTACH.name}
     may_send = database.permissions.allow_network or question["function"] not in sends
     if may_send and not HAS_READABLE_RELATIONS and not database.may_reach_outside():
         message = (
@@ -47,6 +47,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     match question["function"]:
         case catalog.APIKIT.name:
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
+        case catalog.GRAPHQL.name:
+            return graphql_dataset(text, permissions, database.new_scan, database.may_reach_outside)
         case catalog.STREAM:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))

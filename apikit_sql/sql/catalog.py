@@ -90,6 +90,21 @@ APIKIT = Function(
     ),
 )
 
+GRAPHQL = Function(
+    "apikit_graphql",
+    "the rows of a GraphQL query; of a connection, page by page",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("query", None, "one query; with connection_path it has $first and $after"),
+        Argument("variables", "NULL", "values for its $variables", typed=True),
+        Argument("connection_path", "NULL", "the connection whose pages are followed: 'repository.issues'"),
+        Argument("page_size", "NULL", "nodes to ask for in a page: $first (100)"),
+        Argument("path", "NULL", "where the API answers GraphQL, if not at '/graphql'"),
+        Argument("columns", "NULL", "the whole schema, {id: 'BIGINT', at: 'TIMESTAMPTZ'}: no request at bind"),
+        Argument("nested", "NULL", "'struct' (default), 'flatten' (user__login) or 'json'"),
+    ),
+)
+
 #: A macro without parameters would be bound when it is made: DuckDB folds what is constant.
 _NEWEST = Argument("newest", "NULL", "only the newest so many")
 SCANS = Function(
@@ -137,7 +152,7 @@ HELP = Function(
 )
 
 TABLE_FUNCTIONS = (
-    APIKIT, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH, DETACH, HELP,
+    APIKIT, GRAPHQL, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH, DETACH, HELP,
 )  # fmt: skip
 
 _OF_A_READ = (
