@@ -37,7 +37,7 @@ DOORS: dict[str, set[str]] = {
     "tenacity": {"engine"},
     "pydantic": {"connector", "plan"},
     "keyring": {"secrets"},
-    "tomli_w": {"connector", "openapi"},
+    "tomli_w": {"connector"},
     "ruamel": {"openapi"},
     "numpy": set(),
     "pytz": set(),

@@ -54,6 +54,11 @@ def fetch_page(
         if number > 1 and settings.strategy in {"page", "offset"} and error.status in settings.end_status:
             return None
         raise
+    return read_page(plan, access, request, response, number)
+
+
+def read_page(plan: RequestPlan, access: Access, request: PageRequest, response: httpx.Response, number: int) -> Page:
+    """The page that a good `response` to `request` holds. Raises DecodeError, RequestError where it tells of one."""
     try:
         if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
             message = "the body is empty"
@@ -83,11 +88,15 @@ def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
 
 def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
     """Send `request` until it is answered well or the retries are used up; the last answer decides the error."""
-    once = partial(_signed, plan, access, request)
-    response, tried = yield from _persist(plan, access, request, access.limiter, once)
+    response, tried = yield from answer(plan, access, request)
     if response.is_success:
         return response
     raise refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
+
+
+def answer(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[tuple[httpx.Response, int]]:
+    """The last answer to `request`, good or bad, and how many attempts were made."""
+    return (yield from _persist(plan, access, request, access.limiter, partial(_signed, plan, access, request)))
 
 
 def _persist(
