@@ -96,10 +96,10 @@ def why_none(page: Page, request: PageRequest) -> str:
         return f"the API says that this is all: {told}"
     silence = "no Link header, next URL, cursor, has_more or total"
     sent = {name: value for name, value in request.params if value.isdecimal()}
-    for names, strategy in ((_PAGE_PARAMS, "page"), (_OFFSET_PARAMS, "offset")):
+    for names, strategy, counted in ((_PAGE_PARAMS, "page", "pages"), (_OFFSET_PARAMS, "offset", "records")):
         if param := next((name for name in names if name in sent), None):
             settings = f"{{strategy: '{strategy}', {strategy}_param: '{param}'}}"
-            return f"{silence}; if {param} counts its pages, say pagination := {settings}"
+            return f"{silence}; if {param} counts its {counted}, say pagination := {settings}"
     if seen and (seen in _USUAL_PAGE_SIZES or str(seen) in sent.values()):
         return f"{silence}; but {seen} records look like a full page: if there are more, say pagination := {{...}}"
     return silence

@@ -116,7 +116,7 @@ def _of_page(
     found = Suggestion(call, connector, plan, paging.found, paging.is_whole, evidence, path, columns, probe.hide)
     return replace(
         result,
-        record_path=path,
+        record_path=probe.hide(path),
         record_count=len(records),
         detected_pagination=paging.found,
         evidence=evidence,

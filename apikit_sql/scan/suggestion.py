@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition
@@ -109,7 +109,7 @@ def settings_of(pagination: PaginationConfig) -> Settings:
 
 def _names(found: Suggestion) -> tuple[str, str]:
     """What to call the connector and its stream."""
-    path = _SUFFIX.sub("", found.plan.request.path.rstrip("/"))
+    path = _SUFFIX.sub("", unquote(found.plan.request.path).rstrip("/"))
     words = [snake(step) for step in path.split("/") if _LETTER.search(step)]
     stream = next((word for word in reversed(words) if word), "records")
     if is_base_url(found.call.connector):
@@ -128,7 +128,7 @@ def _auth(auth: AuthConfig, name: str) -> Settings:
     told = auth.model_dump(exclude_defaults=True)
     for field in SECRET_FIELDS & told.keys():
         text = told[field].get_secret_value()
-        told[field] = text if is_reference(text) else f"env:{name}_{field}".upper()
+        told[field] = text if is_reference(text) else "env:" + f"{name}_{field}".upper()
     return told
 
 
@@ -145,7 +145,8 @@ def _stream(found: Suggestion) -> tuple[Settings, Settings]:
     size = next((name for name, value in params.items() if snake(name) in LIMITS and _is_size(value)), None)
     if pagination.get("strategy", "none") != "none" and size is not None and "limit_param" not in pagination:
         pagination |= {"limit_param": size, "page_size": int(params.pop(size))}
-    settings: Settings = {"path": request.path, "data_path": found.record_path, "params": params}
+    about = (declared and declared.description) or f"{request.path} of {request.connector}"
+    settings: Settings = {"path": request.path, "description": about, "data_path": found.record_path, "params": params}
     if request.method != "GET" and declared is not None:
         settings |= {"method": declared.method, "body": declared.body}
     return {name: value for name, value in settings.items() if value not in ({}, None)}, pagination

@@ -46,6 +46,8 @@ def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
 def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call of one of our table functions stands for."""
     permissions, text = database.permissions, question["arguments"]
+    # the line break keeps the first line of an error apart from what pyarrow adds in a stream
+    in_stream = partial(raised_as_text, permissions.session, end="\n")
     match question["function"]:
         case catalog.APIKIT.name:
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
@@ -53,9 +55,9 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
         case catalog.INSPECT.name:
-            return inspect_dataset(text, database.reach, partial(raised_as_text, permissions.session))
+            return inspect_dataset(text, database.reach, in_stream)
         case catalog.SCHEMA.name:
-            return schema_dataset(text, database.reach, partial(raised_as_text, permissions.session))
+            return schema_dataset(text, database.reach, in_stream)
         case catalog.SCANS.name:
             return scans_dataset(permissions.session, read_newest(text))
         case catalog.ERRORS.name:
