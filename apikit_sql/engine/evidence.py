@@ -94,6 +94,8 @@ def why_none(page: Page, request: PageRequest) -> str:
         said = {**dict(_beside(envelope, _WORDS)), **totals}
         told = ", ".join(f"{name} = {page.shown(json.dumps(value))}" for name, value in list(said.items())[:_SHOWN])
         return f"the API says that this is all: {told}"
+    if "link" in page.headers:
+        return 'the Link header has no rel="next"'
     silence = "no Link header, next URL, cursor, has_more or total"
     sent = {name: value for name, value in request.params if value.isdecimal()}
     for names, strategy, counted in ((_PAGE_PARAMS, "page", "pages"), (_OFFSET_PARAMS, "offset", "records")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -106,7 +107,7 @@ def _of_page(
     records = read_records(page)
     paging = _paging(plan, page, probe.request)
     more = []
-    if page.envelope.is_single and (inner := _inner_lists(records)):
+    if page.envelope.is_single and (inner := _inner_lists(records, page.envelope.record_path)):
         more.append(f"it has lists: {', '.join(inner)}; for the records of one say data_path := '{inner[0]}'")
     if not records:
         more.append("the page is empty, so nothing tells its columns")
@@ -153,9 +154,9 @@ def _told_by(settings: PaginationConfig, page: Page, request: PageRequest) -> _P
     return _Paging(found.pagination, why_none(page, request))
 
 
-def _inner_lists(records: list[Any]) -> list[str]:
-    """The paths of the first lists of objects within the one object that a body is."""
-    return [path for path, _ in zip(_lists_in(records[0], ""), range(_SHOWN), strict=False)] if records else []
+def _inner_lists(records: list[Any], path: str) -> list[str]:
+    """The paths of the first lists of objects within the one record, which is at `path`."""
+    return list(islice(_lists_in(records[0], path), _SHOWN)) if records else []
 
 
 def _lists_in(value: Any, path: str, depth: int = 0) -> Iterator[str]:  # noqa: ANN401 - any JSON value

@@ -262,6 +262,7 @@ SILENCE = "no Link header, next URL, cursor, has_more or total"
         ({"items": THREE, "next": None, "has_more": False}, {}, {}, "next = null, has_more = false"),
         ({"items": THREE, "meta": {"next_cursor": ""}}, {}, {}, 'meta.next_cursor = ""'),
         (THREE, {"X-Total-Count": "3"}, {}, "the API says that this is all: x-total-count = "),
+        (THREE, {"Link": "</a>; rel=prev"}, {}, 'the Link header has no rel="next"'),
         (THREE, {}, {}, SILENCE),
         ([], {}, {"limit": "0"}, SILENCE),
         (numbered(10), {}, {}, SILENCE + FULL.format(10)),

@@ -123,3 +123,24 @@ def test_a_stream_that_needs_a_parameter_says_which(session: Session, api: FakeA
 
     api.routes["/s"] = Table([{"q": "x"}])
     assert inspected(session, "s", connector, p="x").record_count == 1
+
+
+def test_where_the_api_has_more_and_does_not_say_how_that_is_told(session: Session, api: FakeApi) -> None:
+    api.routes["/items"] = httpx.Response(200, json={"items": [{"id": 1}], "has_more": True})
+
+    found = inspected(session, "/items")
+
+    assert found.detected_pagination is not None
+    assert found.detected_pagination.strategy == "none"
+    assert (found.evidence or "").startswith(
+        "the API says that there is more (has_more = true) than the first page's 1"
+    )
+
+
+def test_the_lists_within_one_record_are_named_by_their_whole_path(session: Session, api: FakeApi) -> None:
+    api.routes["/search"] = httpx.Response(200, json={"top": {"a": {"b": [{"id": 1}]}, "c": [{"d": [{}]}], "e": [1]}})
+    connector = {**SHOP, "streams": {"search": {"path": "/search", "data_path": "top"}}}
+
+    assert (inspected(session, "search", connector).evidence or "").endswith(
+        "it has lists: top.a.b, top.c; for the records of one say data_path := 'top.a.b'"
+    )
