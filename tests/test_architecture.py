@@ -38,7 +38,7 @@ DOORS: dict[str, set[str]] = {
     "cachetools": {"engine"},
     "pydantic": {"connector", "plan"},
     "keyring": {"secrets"},
-    "tomli_w": {"connector", "openapi"},
+    "tomli_w": {"connector"},
     "ruamel": {"openapi"},
     "graphql": {"plan"},
     "numpy": set(),

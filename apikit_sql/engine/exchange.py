@@ -51,15 +51,15 @@ def fetch_page(
 ) -> Steps[Page | None]:
     """The page that `request` brings, or None where its status says that the end is past."""
     try:
-        return (yield from answered(plan, access, request, partial(_page, plan, access, request, number)))
+        return (yield from answered(plan, access, request, partial(read_page, plan, access, request, number)))
     except RequestError as error:
         if number > 1 and settings.strategy in {"page", "offset"} and error.status in settings.end_status:
             return None
         raise
 
 
-def _page(plan: RequestPlan, access: Access, request: PageRequest, number: int, response: httpx.Response) -> Page:
-    """The page that `response` is. Raises DecodeError where it is none, RequestError where it tells an error only."""
+def read_page(plan: RequestPlan, access: Access, request: PageRequest, number: int, response: httpx.Response) -> Page:
+    """The page that a good `response` to `request` holds. Raises DecodeError, RequestError where it tells an error."""
     try:
         if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
             message = "the body is empty"
@@ -112,11 +112,15 @@ def exchange(
 
     Under `conditions`, that nothing has changed is an answer, too.
     """
-    once = partial(_signed, replace(plan, headers=plan.headers + conditions), access, request)
-    response, tried = yield from _persist(plan, access, request, access.limiter, once)
+    response, tried = yield from answer(replace(plan, headers=plan.headers + conditions), access, request)
     if response.is_success or (conditions and response.status_code == NOT_MODIFIED):
         return response
     raise refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
+
+
+def answer(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[tuple[httpx.Response, int]]:
+    """The last answer to `request`, good or bad, and how many attempts were made."""
+    return (yield from _persist(plan, access, request, access.limiter, partial(_signed, plan, access, request)))
 
 
 def _persist(

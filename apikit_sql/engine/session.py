@@ -28,10 +28,12 @@ from apikit_sql.engine.access import Access, SharedLimit
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.cache import ResponseCache
+from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.pages import AsyncPages, Pages
+from apikit_sql.engine.probe import Probe, probe
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.replies import replies
@@ -194,6 +196,12 @@ class Session:
                     raise outcome
                 scan.pages += 1
                 yield number, outcome
+
+    def probe(self, plan: RequestPlan, cancelled: Event) -> Probe:
+        """What the first request of `plan` brings, be it an error."""
+        access = self._access(plan, ScanRecord())
+        with self.running(cancelled):
+            return drive(probe(plan, access), self._transport_of(plan), cancelled)
 
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
         """The columns that were inferred for `plan`, None where none were yet."""

@@ -151,8 +151,20 @@ HELP = Function(
     (Argument("name", "NULL", "only the one of this name"),),
 )
 
+INSPECT = Function(
+    "apikit_inspect",
+    "one request: where an API's records are, how it pages, its columns and limit, a manifest and SQL to read it with",
+    (*APIKIT.arguments[:2], next(each for each in APIKIT.arguments if each.name == "params")),
+)
+SCHEMA = Function(
+    "apikit_schema",
+    "the columns of a call of apikit(): type, nulls and an example of its first page, predicates that the API answers",
+    APIKIT.arguments,
+)
+
 TABLE_FUNCTIONS = (
-    APIKIT, GRAPHQL, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH, DETACH, HELP,
+    APIKIT, GRAPHQL, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH,
+    DETACH, HELP,
 )  # fmt: skip
 
 _OF_A_READ = (
