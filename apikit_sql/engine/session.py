@@ -28,6 +28,7 @@ from apikit_sql.engine import request_log
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
+from apikit_sql.engine.estimate import Outlook, estimate
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.network import Network
@@ -47,7 +48,7 @@ from apikit_sql.engine.window import Pages
 from apikit_sql.errors import ApikitError, ApikitWarning
 from apikit_sql.origin import origin_of, origin_text
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
-from apikit_sql.redaction import redact
+from apikit_sql.redaction import redact, redact_url
 
 if TYPE_CHECKING:
     from apikit_sql.demo import DemoServer
@@ -187,6 +188,13 @@ class Session:
             found = tuple(page for _, page in islice(pages, most))
         self._samples.keep(plan, most, found)
         return found
+
+    def outlook(self, plan: RequestPlan) -> Outlook:
+        """What is known of the trip of `plan` before it begins; nothing is sent."""
+        access = self._access(plan, ScanRecord())
+        found, quota = estimate(plan, access, self._samples.kept(plan)), access.limiter.binding
+        url = redact_url(found.first.full_url, access.credential.secrets)
+        return Outlook(found, url, access.credential.name, quota.remaining if quota else None)
 
     def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
         """The number of each of `asked`, all of the API of `plan`, and the JSON that answers it, as they come.
