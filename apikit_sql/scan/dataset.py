@@ -6,7 +6,7 @@ bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -77,9 +77,9 @@ class ApiDataset(ScannedDataset):
         `new_scan` gives the event that interrupts a scan, or the bind itself; its reader asks for batch `first_ahead`
         only where it wants more than it has.
         """
-        self._table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
+        self.table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
         self._new_scan = new_scan
-        super().__init__(arrow_schema(self._table.columns))
+        super().__init__(arrow_schema(self.table.columns))
 
     def scanner(
         self,
@@ -90,7 +90,7 @@ class ApiDataset(ScannedDataset):
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
         names = self._schema.names if columns is None else columns
-        return ApiScan(self._table, names, filter, self._new_scan())
+        return ApiScan(self.table, names, filter, self._new_scan())
 
 
 class ApiScan:
@@ -104,7 +104,7 @@ class ApiScan:
         self._table = table
         self._output = [by_name[name] for name in names]
         self._condition = with_both_zeros(condition)
-        self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
+        self._predicates = pushable(table.columns, read_predicates(condition))
         self._cancelled = cancelled
 
     def to_reader(self) -> pa.RecordBatchReader:
@@ -177,8 +177,13 @@ def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
     return records
 
 
-def _can_push(columns: dict[str, Column], predicate: Predicate) -> bool:
-    """Whether the predicate's column holds what the API compares: JSON is text of our own making."""
+def pushable(columns: Sequence[Column], predicates: Iterable[Predicate]) -> tuple[Predicate, ...]:
+    """Those of `predicates` whose column holds what the API compares: JSON is text of our own making."""
+    by_name = {column.name: column for column in columns}
+    return tuple(predicate for predicate in predicates if _is_comparable(by_name, predicate))
+
+
+def _is_comparable(columns: dict[str, Column], predicate: Predicate) -> bool:
     kind: ColumnType | None = None
     for step, name in enumerate(predicate.column.split(".")):
         if step == 0:

@@ -13,6 +13,7 @@ from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database
+from apikit_sql.sql.explain import explain_dataset, recorded
 from apikit_sql.sql.introspection import (
     errors_dataset,
     help_dataset,
@@ -43,6 +44,8 @@ def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
 
 def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call of one of our table functions stands for."""
+    if question["function"] == catalog.RECORD:
+        return recorded(database, question, answer)
     permissions, text = database.permissions, question["arguments"]
     match question["function"]:
         case catalog.APIKIT.name:
@@ -50,6 +53,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
         case catalog.STREAM:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
+        case catalog.EXPLAIN.name:
+            return explain_dataset(database, text)
         case catalog.SCANS.name:
             return scans_dataset(permissions.session, read_newest(text))
         case catalog.ERRORS.name:
