@@ -39,6 +39,7 @@ from apikit_sql.sql.database import Database
 from apikit_sql.sql.plan_tree import PlanScan, plan_scans, words
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
 from apikit_sql.sql.seam import PUSHES_WHILE_RUNNING, prepare
+from apikit_sql.sql.table_names import with_calls
 
 Con = duckdb.DuckDBPyConnection
 
@@ -78,7 +79,7 @@ def explain_dataset(database: Database, arguments: str) -> ScannedDataset:
     with _recording(database) as (key, recording), _cursor(database, key, given) as cursor:
         recording.called.clear()  # DuckDB has bound the macros
         try:
-            plan = _run(cursor, given["sql"])
+            plan = _run(cursor, with_calls(given["sql"]))
         except duckdb.Error as error:
             raise recording.error or _refused(error) from None
     rows = [*_scan_rows(recording.scans, plan), *map(_call_row, sorted(recording.called))]

@@ -175,12 +175,14 @@ def conjuncts(text: str) -> list[str]:
     text = text.strip()
     while text.startswith("(") and _closing(text) == len(text) - 1:
         text = text[1:-1].strip()
-    parts, depth, start = [], 0, 0
-    for token in re.finditer(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[()]| AND """, text):
+    parts, depth, start, between = [], 0, 0, False
+    for token in re.finditer(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[()]| BETWEEN | AND """, text):
         depth += {"(": 1, ")": -1}.get(token[0], 0)
-        if token[0] == " AND " and depth == 0 and " BETWEEN " not in text[start : token.start()]:
+        if depth == 0 and token[0] == " AND " and not between:
             parts.append(text[start : token.start()])
             start = token.end()
+        if depth == 0 and token[0] in {" BETWEEN ", " AND "}:
+            between = token[0] == " BETWEEN "
     parts.append(text[start:])
     return [text] if len(parts) == 1 else [inner for part in parts for inner in conjuncts(part)]
 

@@ -411,6 +411,15 @@ def test_a_database_file_explains_and_keeps_nothing(session: Session, api: FakeA
         assert again.execute(stored).fetchall() == []
 
 
+def test_a_table_may_be_named_as_connect_takes_it(session: Session, api: FakeApi) -> None:
+    with apikit_sql.connect(session=session) as con:
+        told = con.execute("SELECT path, requests FROM apikit_explain($$ FROM 'shop:/totals?page=1' $$)").fetchall()
+        api.seen.clear()
+        con.execute("FROM 'shop:/totals?page=1'").fetchall()
+
+    assert told == [("/totals", len(api.seen))]
+
+
 def test_connect_raises_our_error(session: Session) -> None:
     with (
         apikit_sql.connect(session=session, attach=["shop"]) as con,
