@@ -49,6 +49,12 @@ class Samples:
             kept = self._kept.pop(plan, None)
         return kept.pages if kept is not None and self._is_fresh(kept) else ()
 
+    def kept(self, plan: RequestPlan) -> tuple[Page, ...]:
+        """The pages of `plan` that a scan would take, left where they are."""
+        with self._lock:
+            kept = self._kept.get(plan)
+        return kept.pages if kept is not None and self._is_fresh(kept) else ()
+
     def keep(self, plan: RequestPlan, most: int, pages: tuple[Page, ...]) -> None:
         """Keep up to `most` `pages` of `plan`; the oldest go when there are too many."""
         with self._lock:

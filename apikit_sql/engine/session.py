@@ -29,6 +29,7 @@ from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.cache import ResponseCache
 from apikit_sql.engine.drivers import drive
+from apikit_sql.engine.estimate import Outlook, estimate
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.oauth2 import Grant
@@ -51,7 +52,7 @@ from apikit_sql.engine.window import WindowSettings
 from apikit_sql.errors import ApikitError
 from apikit_sql.origin import origin_of, origin_text
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
-from apikit_sql.redaction import redact
+from apikit_sql.redaction import redact, redact_url
 
 if TYPE_CHECKING:
     from apikit_sql.demo import DemoServer
@@ -177,6 +178,13 @@ class Session:
         if not scan.cached_pages:  # else the scan takes them from there itself, and tells
             self._samples.keep(plan, most, found)
         return found
+
+    def outlook(self, plan: RequestPlan) -> Outlook:
+        """What is known of the trip of `plan` before it begins; nothing is sent."""
+        access = self._access(plan, ScanRecord())
+        found, quota = estimate(plan, access, self._samples.kept(plan)), access.limiter.binding
+        url = redact_url(found.first.full_url, access.credential.secrets)
+        return Outlook(found, url, access.credential.name, quota.remaining if quota else None)
 
     def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
         """The number of each of `asked`, all of the API of `plan`, and the JSON that answers it, as they come.

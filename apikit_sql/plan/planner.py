@@ -91,7 +91,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, usual: Defaults = USUA
     stream = _stream(call, connector)
     path = _path(call, stream)
     columns = declared_columns(call, stream)
-    keys = _key_columns(call, stream, path)
+    keys, settled = _key_columns(call, stream, path)
     given_keys = tuple(
         (key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params
     )
@@ -112,6 +112,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, usual: Defaults = USUA
         on_drift=call.on_drift,
         extra=call.extra,
         key_columns=keys,
+        settled=settled,
         given_keys=given_keys,
         keys=given_tuples,
         key_fields=key_fields,
@@ -237,10 +238,11 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items())
 
 
-def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]:
+def _key_columns(call: Call, stream: Stream, path: str) -> tuple[tuple[KeyColumn, ...], tuple[KeyColumn, ...]]:
     """The call's filters, the stream's key columns, and a required one for each field of `path` still open.
 
-    A parameter that the call sets itself stays as it was set: no predicate may widen it again.
+    A parameter that the call sets itself stays as it was set: no predicate may widen it again. Behind them, those that
+    the call has settled so.
     """
     still_open = fields_of(path)
     formats = {
@@ -253,7 +255,8 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
     chosen = (*filters, *stream.key_columns)
     free = tuple(key for key in chosen if (key.path in still_open if key.path else key.param not in call.params))
     known = {key.path for key in free}
-    return free + tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
+    needed = tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
+    return free + needed, tuple(key for key in chosen if key not in free)
 
 
 def _pagination(call: Call, stream: Stream, connector: ConnectorDefinition) -> PaginationConfig:

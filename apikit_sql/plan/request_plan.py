@@ -65,8 +65,9 @@ class ScanPlan:
     """One call as a table: its requests, what its columns are, and which predicates narrow the requests.
 
     `columns` is the whole schema where it was declared, else None; `types` overrides inferred columns by name;
-    `given_keys` are the values of key columns that the call itself put into the path. Of `keys`, where they were given,
-    each makes a trip of its own, and `key_fields` are the columns that show them where records lack them.
+    `settled` are key columns whose parameter the call sets itself, so that no predicate goes out under it; `given_keys`
+    are the values of key columns that the call itself put into the path. Of `keys`, where they were given, each makes a
+    trip of its own, and `key_fields` are the columns that show them where records lack them.
     """
 
     request: RequestPlan
@@ -77,6 +78,7 @@ class ScanPlan:
     on_drift: OnDrift = "error"
     extra: bool = False
     key_columns: tuple[KeyColumn, ...] = ()
+    settled: tuple[KeyColumn, ...] = ()
     given_keys: Keys = ()
     keys: tuple[Keys, ...] | None = None
     key_fields: tuple[Column, ...] = ()

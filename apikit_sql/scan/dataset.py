@@ -6,7 +6,7 @@ bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -20,6 +20,7 @@ from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
 from apikit_sql.engine.fan_out import may_skip
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, ApikitWarning, CallError
+from apikit_sql.plan.predicate import Predicate
 from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import ScanPlan
 from apikit_sql.scan.batches import PageReader, batches
@@ -76,9 +77,9 @@ class ApiDataset(ScannedDataset):
         `new_scan` gives the event that interrupts a scan, or the bind itself; its reader asks for batch `first_ahead`
         only where it wants more than it has.
         """
-        self._table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
+        self.table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
         self._new_scan = new_scan
-        super().__init__(arrow_schema(self._table.columns))
+        super().__init__(arrow_schema(self.table.columns))
 
     def scanner(
         self,
@@ -89,7 +90,7 @@ class ApiDataset(ScannedDataset):
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
         names = self._schema.names if columns is None else columns
-        return ApiScan(self._table, names, filter, self._new_scan())
+        return ApiScan(self.table, names, filter, self._new_scan())
 
 
 class ApiScan:
@@ -103,7 +104,7 @@ class ApiScan:
         self._table = table
         self._output = [by_name[name] for name in names]
         self._condition = with_both_zeros(condition)
-        self._predicates = [p for p in read_predicates(condition) if can_compare(table.columns, p.column)]
+        self._predicates = pushable(table.columns, read_predicates(condition))
         self._cancelled = cancelled
 
     def to_reader(self) -> pa.RecordBatchReader:
@@ -174,6 +175,11 @@ def sampled_records(plan: ScanPlan, session: Session, cancelled: Event) -> list[
         message = f"{plan.request.connector} {plan.request.path}: {missed}"
         raise CallError(message)
     return records
+
+
+def pushable(columns: Sequence[Column], predicates: Iterable[Predicate]) -> tuple[Predicate, ...]:
+    """Those of `predicates` whose column holds what the API compares."""
+    return tuple(predicate for predicate in predicates if can_compare(columns, predicate.column))
 
 
 def can_compare(columns: Sequence[Column], name: str) -> bool:

@@ -141,6 +141,10 @@ class Catalogs:
         message = f"{full_name}: the connector is attached no longer. Attach it again: CALL apikit_attach(...)."
         raise CallError(message)
 
+    def functions(self) -> list[tuple[str, StreamTable, str]]:
+        """Each function behind a macro of keys: its name, its table, and the type that it gives."""
+        return [(name, table, _type_of_records(table)) for table, name in self._functions.values()]
+
     def detach(self, name: str, current: str) -> bool:
         """Whether the catalog `name` was there; it no longer is.
 
@@ -206,10 +210,9 @@ class Catalogs:
         known, name = self._functions.get(table.full_name, (None, ""))
         if known != table:
             name = f"__apikit_of_{uuid.uuid4().hex}"
-            fields = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns)
             text = duckdb.type("VARCHAR")
             cursor.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
-                name, self.row_function(table), [text, text], duckdb.type(f"STRUCT({fields})[]"),
+                name, self.row_function(table), [text, text], duckdb.type(_type_of_records(table)),
                 type="arrow", side_effects=True, null_handling="special",
             )  # fmt: skip
             self._functions[table.full_name] = table, name
@@ -243,6 +246,11 @@ def _is_whole(cursor: Con, attached: Attached) -> bool:
     query = "SELECT view_name FROM duckdb_views() WHERE database_oid = ? AND NOT internal"
     views = {name for (name,) in cursor.execute(query, [attached.database]).fetchall()}
     return {table.name for table in attached.tables if not table.error} <= views
+
+
+def _type_of_records(table: StreamTable) -> str:
+    fields = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns)
+    return f"STRUCT({fields})[]"
 
 
 def _statements(table: StreamTable, function: str | None) -> Iterator[str]:

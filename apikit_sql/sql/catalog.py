@@ -10,6 +10,9 @@ from types import MappingProxyType
 BIND_FUNCTION = "__apikit_bind"
 #: What the view and the macro of a stream ask for.
 STREAM = "stream"
+#: What tables and functions ask for while their statement is explained: to be written down, not to be read.
+RECORD = "record"
+CALLED = "called"
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,8 @@ class Function:
     def _body(self) -> str:
         if self.returns:
             return f"{self.behind}({arguments_sql(self.arguments)})"
-        extra = {"current": "current_database()"} if self is DETACH else {}
-        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, extra))}"
+        from_caller = _FROM_CALLER.get(self.name, {})
+        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, from_caller))}"
 
 
 APIKIT = Function(
@@ -145,6 +148,11 @@ LAST_ERROR = Function(
     "the newest error of the session, whole: DuckDB shows only its text",
     (Argument("error", "NULL", "only of this class: 'RateLimitError'"),),
 )
+EXPLAIN = Function(
+    "apikit_explain",
+    "the scans of a SELECT: first request, what is pushed, what is not and why, how many requests; it sends none",
+    (Argument("sql", None, "the statement, $$ SELECT ... $$"),),
+)
 HELP = Function(
     "apikit_help",
     "every function: how it is called, and what it gives",
@@ -161,11 +169,22 @@ SCHEMA = Function(
     "the columns of a call of apikit(): type, nulls and an example of its first page, predicates that the API answers",
     APIKIT.arguments,
 )
+#: What sends a request when it is read.
+PROBING = (INSPECT, SCHEMA)
 
 TABLE_FUNCTIONS = (
-    APIKIT, GRAPHQL, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH,
-    DETACH, HELP,
+    APIKIT, GRAPHQL, EXPLAIN, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS,
+    ATTACH, DETACH, HELP,
 )  # fmt: skip
+
+#: What a question takes along from where its call stands, as SQL expressions.
+_FROM_CALLER = {
+    DETACH.name: {"current": "current_database()"},
+    EXPLAIN.name: {
+        "search_path": "current_setting('search_path')",
+        "time_zone": "current_setting('TimeZone')",
+    },
+}
 
 _OF_A_READ = (
     Argument("connector", None, "a connector's name, or a base URL"),

@@ -19,6 +19,7 @@ import pyarrow as pa
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
+from apikit_sql.scan.recording import Recording
 from apikit_sql.sql.attach import Catalogs, RowFunction, StreamTable
 from apikit_sql.sql.catalog import BIND_FUNCTION
 from apikit_sql.sql.permissions import Permissions, permitted
@@ -40,7 +41,8 @@ class Database:
         self.key = uuid.uuid4().hex
         self.permissions = permissions
         self.names = DatasetNames(lambda con: database_of(con) is self)
-        self.catalogs = Catalogs(self._cursor, self._row_function)
+        self.catalogs = Catalogs(self.cursor, self._row_function)
+        self.recordings: dict[str, Recording] = {}  # of the statements that are explained right now
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
         self._may_reach_outside = True
 
@@ -67,7 +69,8 @@ class Database:
         self.permissions.check_network(self.may_reach_outside)
         return Reach(permitted(connector, self.permissions), self.permissions, self.new_scan)
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh cursor of the database. Raises CallError where no connection is left that could give one."""
         cursor = self.names.cursor()
         if cursor is None:
             message = "no connection of this database has the functions any more; install(con) again."

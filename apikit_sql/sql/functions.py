@@ -13,9 +13,11 @@ from types import FrameType
 import duckdb
 import pyarrow as pa
 
+from apikit_sql.sql import catalog
 from apikit_sql.sql.answers import answer
 from apikit_sql.sql.catalog import BIND_FUNCTION, SCALAR_FUNCTIONS, Function
 from apikit_sql.sql.database import Database, keep, know, raised_as_text
+from apikit_sql.sql.explain import asked_again, called
 from apikit_sql.sql.permissions import Permissions
 from apikit_sql.sql.scalars import values
 
@@ -66,8 +68,13 @@ def _bind(database: Database) -> Work:
 
 def _text(database: Database, question: Mapping[str, str], caller: FrameType) -> str:
     """The key of the database, or the SQL text that reads one call's rows."""
-    if question["function"] == "key":
-        return database.key
+    match question["function"]:
+        case "key":
+            return database.key
+        case catalog.CALLED:
+            return called(database, question)
+        case catalog.EXPLAIN.name if again := asked_again(question["arguments"]):
+            return again
     dataset = raised_as_text(database.permissions.session, lambda: answer(database, question))
     return database.names.text_for(dataset, caller)
 

@@ -48,6 +48,10 @@ class RecordsDataset(ScannedDataset):
 
         return _RecordsScan(arrow_schema(output), batches)
 
+    def emptied(self) -> RecordsDataset:
+        """The same table without rows."""
+        return RecordsDataset(tuple(self._columns.values()), lambda: ())
+
     def _batch(self) -> pa.RecordBatch:
         """All rows, in storage types."""
         rows, every = list(self._read()), self._columns.values()

@@ -17,8 +17,9 @@ from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.plan.predicate import Bound, Compared, OneOf, Predicate, Value
-from apikit_sql.plan.pushdown import LARGEST_RANGE, MOST_TRIPS, exact_text, push_down
+from apikit_sql.plan.pushdown import LARGEST_RANGE, MOST_TRIPS, push_down
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
+from apikit_sql.plan.rounding import exact_text
 
 HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
