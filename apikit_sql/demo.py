@@ -63,8 +63,8 @@ class _Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes, and Nagle would hold back the second
 
     def answer(self) -> None:
-        self.rfile.read(max(0, int(self.headers.get("Content-Length") or 0)))  # or it is read as the next request
-        answer = respond(self.command, self.server.base_url + self.path, dict(self.headers.items()))
+        body = self.rfile.read(max(0, int(self.headers.get("Content-Length") or 0)))  # or it is the next request
+        answer = respond(self.command, self.server.base_url + self.path, dict(self.headers.items()), body)
         self.send_response(answer.status)
         for name, value in (*answer.headers, ("Content-Length", str(len(answer.body)))):
             self.send_header(name, value)
@@ -78,13 +78,13 @@ class _Connection(BaseHTTPRequestHandler):
         """No line on stderr: it may be the terminal of a shell."""
 
 
-def respond(method: str, url: str, headers: Mapping[str, str]) -> Answer:
-    """The answer to one request, the same whenever it is asked.
+def respond(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    """The answer to one request, the same whenever it is asked: notes are taken, and not kept.
 
     `url` is absolute: links to other pages keep its scheme, host and port.
     """
     if method != "GET":
-        return _json({"message": f"{method} is not allowed here"}, 405, ("Allow", "GET"))
+        return _note(method, [unquote(step) for step in urlsplit(url).path.split("/")[1:]], body)
     try:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -160,6 +160,25 @@ def _product_page(url: str, query: Query) -> Answer:
     size = _number(query, "limit", 20, most=100)
     rest = _after(_products(), "sku", query.get("after"))
     return _json({"products": rest[:size], "next": _with(url, after=rest[size - 1]["sku"]) if rest[size:] else None})
+
+
+def _note(method: str, steps: list[str], body: bytes) -> Answer:
+    """A note on an order, made, changed or taken away; anything else is not allowed."""
+    match method, steps:
+        case ("POST", ["orders", order, "notes"]) | ("PUT" | "PATCH" | "DELETE", ["orders", order, "notes", _]):
+            pass
+        case _:
+            return _json({"message": f"{method} is not allowed here"}, 405, ("Allow", "GET"))
+    if not order.isdecimal() or not 1 <= int(order) <= len(_orders()):
+        return _NOT_FOUND
+    if method == "DELETE":
+        return Answer(204, (), b"")
+    try:
+        text = json.loads(body)["text"]
+    except (ValueError, TypeError, KeyError):
+        return _json({"message": "a note needs a text"}, 422)
+    note = {"id": steps[3] if steps[3:] else f"note_{_pick(range(10_000), order, str(text)):04}", "order": int(order)}
+    return _json({**note, "text": text}, 201 if method == "POST" else 200)
 
 
 def _private_items(headers: Mapping[str, str]) -> Answer:

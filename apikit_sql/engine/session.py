@@ -29,6 +29,7 @@ from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
+from apikit_sql.engine.mutation import Outcome, Sending, send_all
 from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.pages import AsyncPages, Pages
 from apikit_sql.engine.rate_limit import RateLimitState
@@ -47,6 +48,7 @@ from apikit_sql.engine.trip import Dialogue, trip
 from apikit_sql.engine.window import WindowSettings
 from apikit_sql.errors import ApikitError
 from apikit_sql.origin import origin_of, origin_text
+from apikit_sql.plan.mutation import Mutation
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact
 
@@ -190,6 +192,35 @@ class Session:
                     raise outcome
                 scan.pages += 1
                 yield number, outcome
+
+    def mutations(
+        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event
+    ) -> Callable[[], tuple[Outcome, ...]]:
+        """What sends each of `asked`, all to the API of `plan`, and gives their outcomes. Before, nothing is sent.
+
+        Once `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the
+        credential is not there; what is called then raises nothing that an API or a network can cause.
+        """
+        scan = ScanRecord(plan, trips=len(asked), at=self._clock())
+        return partial(self._mutate, plan, asked, self._access(plan.request, scan), cancelled)
+
+    def _mutate(
+        self, plan: ScanPlan, asked: Sequence[Mutation], access: Access, cancelled: Event
+    ) -> tuple[Outcome, ...]:
+        self.scans.append(access.scan)
+        rows, transport = [Sending(each) for each in asked], self._transport_of(plan.request)
+        with self.running(cancelled), access.scan.ending():
+            send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
+        return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
+
+    def noted(self, connector: str, path: str, outcome: Outcome) -> Outcome:
+        """The `outcome` of a mutation, without secrets, kept among the failures where it is one."""
+        if outcome.error is None:
+            return outcome
+        error, at = self._redacted(outcome.error), self._clock()
+        failed = FailedTrip(at, connector, path, (), outcome.status, outcome.kind, error, 0, is_skipped=True)
+        self.failures.append(failed)
+        return replace(outcome, error=error)
 
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
         """The columns that were inferred for `plan`, None where none were yet."""

@@ -13,6 +13,7 @@ from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database
+from apikit_sql.sql.dry_run import dry_run_dataset
 from apikit_sql.sql.introspection import (
     errors_dataset,
     help_dataset,
@@ -54,6 +55,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return scans_dataset(permissions.session, read_newest(text))
         case catalog.ERRORS.name:
             return errors_dataset(permissions.session, read_newest(text))
+        case catalog.DRY_RUN.name:
+            return dry_run_dataset(text, permissions)
         case catalog.REQUESTS.name:
             return requests_dataset(permissions.session, read_newest(text))
         case other:

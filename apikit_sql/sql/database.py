@@ -21,6 +21,7 @@ from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.attach import Catalogs, RowFunction, StreamTable
 from apikit_sql.sql.catalog import BIND_FUNCTION
+from apikit_sql.sql.mutation_calls import MutationCalls
 from apikit_sql.sql.permissions import Permissions, permitted
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_lists
@@ -40,8 +41,9 @@ class Database:
         self.key = uuid.uuid4().hex
         self.permissions = permissions
         self.names = DatasetNames(lambda con: database_of(con) is self)
-        self.catalogs = Catalogs(self._cursor, self._row_function)
+        self.catalogs = Catalogs(self.cursor, self._row_function)
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
+        self.mutation_calls = MutationCalls(self.new_scan)
         self._may_reach_outside = True
 
     def new_scan(self) -> Event:
@@ -67,7 +69,8 @@ class Database:
         self.permissions.check_network(self.may_reach_outside)
         return Reach(permitted(connector, self.permissions), self.permissions, self.new_scan)
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh connection. Raises CallError where none is left that has the functions."""
         cursor = self.names.cursor()
         if cursor is None:
             message = "no connection of this database has the functions any more; install(con) again."
