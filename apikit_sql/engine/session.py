@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
+_FINISHING = 30.0  # seconds that mutations under way are waited for
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
 
 
@@ -209,7 +210,7 @@ class Session:
     ) -> tuple[Outcome, ...]:
         self.scans.append(access.scan)
         rows, transport = [Sending(each) for each in asked], self._transport_of(plan.request)
-        with self.running(cancelled), access.scan.ending():
+        with self._scans.running(cancelled, must_finish=True), access.scan.ending():
             send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
         return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
 
@@ -254,8 +255,11 @@ class Session:
         return redact(text, secrets)
 
     def close(self) -> None:
-        """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
-        self._scans.cancel()
+        """Cancel what runs, close the connections, and stop the demo API. The session may be used again.
+
+        Mutations under way are finished before.
+        """
+        self._scans.finish(_FINISHING)
         with self._lock:
             demo, self._demo = self._demo, None
         self._transports.close()

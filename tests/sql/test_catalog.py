@@ -10,6 +10,7 @@ from apikit_sql.sql.catalog import (
     APIKIT,
     BIND_FUNCTION,
     FUNCTIONS,
+    MARK_FUNCTION,
     SCALAR_FUNCTIONS,
     Argument,
     Function,
@@ -24,7 +25,9 @@ def bare() -> Con:
     con = duckdb.connect()
     con.execute(f"CREATE MACRO {BIND_FUNCTION}(call) AS 'SELECT ' || chr(39) || replace(call, chr(39), '') || chr(39)")
     for function in SCALAR_FUNCTIONS:
-        con.execute(f"CREATE MACRO {function.behind}(call) AS call")
+        beside = ", statement, mark" if function.method else ""
+        con.execute(f"CREATE MACRO {function.behind}(call{beside}) AS call")
+    con.execute(f"CREATE MACRO {MARK_FUNCTION}(mark) AS mark")
     return con
 
 
@@ -82,11 +85,12 @@ def test_making_a_macro_asks_nothing(function: Function) -> None:
     """A function that is bound when its macro is made would name a dataset that nobody reads."""
     con, asked = duckdb.connect(), []
 
-    def bind(call: str) -> str:
-        asked.append(call)
+    def bind(*given: str) -> str:
+        asked.append(given)
         return "SELECT 1"
 
-    con.create_function(function.behind, bind, ["VARCHAR"], "VARCHAR")
+    con.create_function(function.behind, bind, ["VARCHAR"] * (3 if function.method else 1), "VARCHAR")
+    con.create_function(MARK_FUNCTION, bind, ["VARCHAR"], "VARCHAR")
     con.execute(function.macro_sql(temporary=False))
 
     assert asked == []
