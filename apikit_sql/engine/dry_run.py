@@ -33,6 +33,6 @@ def shown_request(plan: RequestPlan) -> ShownRequest:
         method=request.method,
         url=redact_url(str(request.url), credential.secrets),
         headers=tuple((name, credential.hide(value)) for name, value in request.headers.items()),
-        body=None if plan.body is None else plan.body.decode(),
+        body=request.content.decode() or None,
         credential=name_of(plan.auth),
     )

@@ -88,7 +88,12 @@ def _values(database: Database, function: Function) -> Work:
 
 def _mark(database: Database) -> Work:
     """The function that marks calls of mutations, and counts their copies."""
-    return lambda marks: pa.array([database.mutation_calls.mark(mark) for mark in marks.to_pylist()], pa.string())
+
+    def work(marks: pa.Array) -> pa.Array:
+        known = {mark: database.mutation_calls.mark(mark) for mark in set(marks.to_pylist())}
+        return pa.array([known[mark] for mark in marks.to_pylist()], pa.string())
+
+    return work
 
 
 def _outcomes(database: Database, function: Function) -> Work:
