@@ -175,6 +175,10 @@ class TestStatements:
             ("EXPLAIN ANALYZE CREATE TABLE t AS SELECT {} r FROM few", "this is an EXPLAIN"),
             ("PREPARE p AS INSERT INTO few SELECT ({}).status FROM few; EXECUTE p", "this is an EXECUTE: say its"),
             ("CREATE TABLE u AS FROM few; UPDATE u SET i = ({}).status", "this is an UPDATE"),
+            (
+                "MERGE INTO few USING (SELECT i, ({}).status s FROM few) m USING (i) WHEN MATCHED THEN DELETE",
+                "this is a MERGE INTO",
+            ),
             ("DELETE FROM few WHERE ({}).status = 201", "this is a DELETE"),
             ("SET VARIABLE v = (SELECT list({}) FROM few)", "this is a SET"),
             ("CREATE TYPE t AS ENUM (SELECT DISTINCT ({}).status::VARCHAR FROM few)", "this is a CREATE of something"),
