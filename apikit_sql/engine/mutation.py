@@ -15,7 +15,7 @@ from threading import Event
 import httpx
 
 from apikit_sql.engine.access import Access
-from apikit_sql.engine.exchange import answered, persist, spent
+from apikit_sql.engine.exchange import delivered, persist, spent
 from apikit_sql.engine.oauth2 import MUST_FINISH, UNRECORDED
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.refusal import refused, where
@@ -134,7 +134,7 @@ def _once(sending: Sending, access: Access, request: PageRequest, attempt: int) 
     """The answer to one attempt. Only where there is a key may it be sent again after it has left."""
     send = partial(_noted, sending, access, request, attempt)
     has_key = sending.mutation.key is not None
-    return (yield from answered(sending.mutation.request, access, request, send, sends_again=has_key))
+    return (yield from delivered(sending.mutation.request, access, request, send, sends_again=has_key))
 
 
 def _noted(

@@ -57,5 +57,11 @@ class Samples:
             while len(self._kept) > 1 and sum(kept.size for kept in self._kept.values()) > _MOST:
                 self._kept.popitem(last=False)
 
+    def forget(self, connector: str) -> None:
+        """Drop the pages of `connector`."""
+        with self._lock:
+            for plan in [plan for plan in self._kept if plan.connector == connector]:
+                del self._kept[plan]
+
     def _is_fresh(self, kept: _Sample) -> bool:
         return self._clock() - kept.at < _LIFETIME

@@ -27,11 +27,14 @@ from apikit_sql.engine import request_log
 from apikit_sql.engine.access import Access, SharedLimit
 from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
 from apikit_sql.engine.auth import ANONYMOUS, authenticator
+from apikit_sql.engine.cache import ResponseCache
+from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
 from apikit_sql.engine.mutation import Outcome, Sending, send_all
 from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.pages import AsyncPages, Pages
+from apikit_sql.engine.probe import Probe, probe
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import straight, tape_of
 from apikit_sql.engine.replies import replies
@@ -101,6 +104,7 @@ class Session:
         self._limits: dict[object, SharedLimit] = {}
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
+        self._cache = ResponseCache(clock)
         self._secrets: set[str] = set()
         self._scans = RunningScans()
         self._demo: DemoServer | None = None
@@ -169,10 +173,12 @@ class Session:
         kept = self._samples.look(plan, most)
         if kept is not None:
             return kept
-        begin = partial(trip, plan, self._access(plan, ScanRecord()))
+        scan = ScanRecord()
+        begin = partial(trip, plan, self._access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
-        self._samples.keep(plan, most, found)
+        if not scan.cached_pages:  # else the scan takes them from there itself, and tells
+            self._samples.keep(plan, most, found)
         return found
 
     def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
@@ -210,8 +216,11 @@ class Session:
     ) -> tuple[Outcome, ...]:
         self.scans.append(access.scan)
         rows, transport = [Sending(each) for each in asked], self._transport_of(plan.request)
-        with self._scans.running(cancelled, must_finish=True), access.scan.ending():
-            send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
+        try:
+            with self._scans.running(cancelled, must_finish=True), access.scan.ending():
+                send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
+        finally:
+            self._cache.forget(plan.request.connector)
         return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
 
     def noted(self, connector: str, path: str, outcome: Outcome) -> Outcome:
@@ -223,6 +232,12 @@ class Session:
         self.failures.append(failed)
         return replace(outcome, error=error)
 
+    def probe(self, plan: RequestPlan, cancelled: Event) -> Probe:
+        """What the first request of `plan` brings, be it an error."""
+        access = self._access(plan, ScanRecord())
+        with self.running(cancelled):
+            return drive(probe(plan, access), self._transport_of(plan), cancelled)
+
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
         """The columns that were inferred for `plan`, None where none were yet."""
         return self._inferred.get(plan)
@@ -233,6 +248,11 @@ class Session:
             self._inferred[plan] = columns
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
+
+    def forget_answers(self, connector: str) -> None:
+        """Drop all that is kept of what `connector` has answered: something was changed there, or may have been."""
+        self._cache.forget(connector)
+        self._samples.forget(connector)
 
     def limits(self) -> list[SharedLimit]:
         """What callers share of each API and credential."""
@@ -260,6 +280,7 @@ class Session:
         Mutations under way are finished before.
         """
         self._scans.finish(_FINISHING)
+        self._cache.forget()
         with self._lock:
             demo, self._demo = self._demo, None
         self._transports.close()
@@ -291,7 +312,8 @@ class Session:
         seen = partial(RequestEvent, connector=plan.connector, credential=credential.mark, threshold=most)
         sender = straight if self._tape is None else self._tape.answer
         record = partial(self._record, seen)
-        return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, self._tell)
+        cache = self._cache if self._tape is None else None  # which has, and is to have, every answer
+        return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, cache, self._tell)
 
     def _tokens_of(self, key: object, grant: Grant) -> Tokens:
         """The tokens that all share who have this grant, whatever has become of its refresh token since."""

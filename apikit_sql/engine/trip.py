@@ -16,6 +16,7 @@ from apikit_sql.engine.access import Access
 from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_known_end
 from apikit_sql.engine.exchange import fetch_page
 from apikit_sql.engine.expected import expected_requests
+from apikit_sql.engine.graphql import unfollowed
 from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
 from apikit_sql.engine.refusal import where
 from apikit_sql.engine.scan_log import ScanRecord
@@ -68,6 +69,7 @@ def trip(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Dialog
                 return
             assert page is not None  # noqa: S101 - else it is past the end
             progress, is_first = progress.after(settings, request, page), progress.pages == 0
+            access.scan.unfollowed |= unfollowed(plan, page)
         yield page
         with _naming(plan, access, request, number):
             if is_first:

@@ -33,15 +33,19 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What holds where a call says nothing: seconds to wait for an API's limit, and requests that a scan may send."""
+class Defaults:
+    """What holds where a call says nothing.
+
+    Seconds to wait for an API's limit, requests that a scan may send, seconds for which an answer is good enough.
+    """
 
     max_wait: float = 60
     max_requests: int | None = None
+    cache: float = 0
 
 
 #: What holds where nobody says anything.
-USUAL_LIMITS = Limits()
+USUAL_DEFAULTS = Defaults()
 
 
 EMPTY: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -79,8 +83,8 @@ def ad_hoc_connector(
         raise CallError(message) from None
 
 
-def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL_LIMITS) -> ScanPlan:
-    """The scan that `call` asks of `connector`, within `limits` where the call sets none.
+def plan_call(call: Call, connector: ConnectorDefinition, usual: Defaults = USUAL_DEFAULTS) -> ScanPlan:
+    """The scan that `call` asks of `connector`; what is `usual` holds where the call says nothing.
 
     What the call says wins over the stream, the stream over the connector. Raises CallError where they do not fit
     together, naming the option.
@@ -101,7 +105,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL
         columns = with_key_columns(with_key_fields(columns, key_fields), (*stream.key_columns, *keys))
         columns = with_extra(columns, is_wanted=call.extra)
     return ScanPlan(
-        request=_request(call, stream, connector, path, limits.max_wait),
+        request=_request(call, stream, connector, path, usual),
         columns=columns,
         types=tuple(column_of(name, config) for name, config in call.types.items()),
         nested=call.nested,
@@ -115,7 +119,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL
         filters=tuple(key.column for key in filter_key_columns(call.filters)),
         concurrency=call.concurrency or connector.concurrency,
         on_error=call.on_error,
-        max_requests=limits.max_requests if call.max_requests is None else call.max_requests,
+        max_requests=usual.max_requests if call.max_requests is None else call.max_requests,
     )
 
 
@@ -142,7 +146,7 @@ def _refuse_inference(call: Call) -> None:
         raise CallError(message)
 
 
-def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: str, max_wait: float) -> RequestPlan:
+def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: str, usual: Defaults) -> RequestPlan:
     pagination, method = _pagination(call, stream, connector), _method(call, stream, connector)
     if pagination.params_in == "body" and method != "POST":
         message = "apikit: pagination: params_in = 'body' needs method := 'POST'."
@@ -163,7 +167,8 @@ def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: s
         rate_limit=connector.rate_limit,
         allowed_origins=connector.allowed_origins,
         timeout=call.timeout or connector.timeout,
-        max_wait=max_wait if call.max_wait is None else call.max_wait,
+        max_wait=usual.max_wait if call.max_wait is None else call.max_wait,
+        cache=usual.cache if call.cache is None else call.cache,
         verify_ssl=connector.verify_ssl,
     )
 
@@ -266,6 +271,9 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
 
 def _pagination(call: Call, stream: Stream, connector: ConnectorDefinition) -> PaginationConfig:
     base = call.pagination or stream.pagination or connector.pagination
+    if (call.strategy or base.strategy) == "relay":
+        message = "apikit: the pagination 'relay' belongs to GraphQL: FROM apikit_graphql(connector, query, ...)."
+        raise CallError(message)
     if call.strategy not in {None, base.strategy}:
         base = _pagination_of({"strategy": call.strategy})
     changed = {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}

@@ -44,7 +44,7 @@ def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ..
     if count > most:
         message = f"{scan.shown}: the keys ask for {count} trips; {most} are the most. Say a larger max_requests."
         raise CallError(message)
-    if scan.max_requests is not None and count > scan.max_requests:
+    if scan.max_requests is not None and count > scan.max_requests and not scan.request.cache:
         message = f"{scan.shown}: {count} trips need as many requests at least; max_requests is {scan.max_requests}."
         raise CallError(message)
     keys = [key for key, _ in choices]

@@ -26,6 +26,7 @@ class RequestPlan:
     """Every request of one trip. Frozen and hashable: narrowing returns a new plan, and a plan is a cache's key.
 
     `path` may still have fields in braces, which key columns fill. `record_path` is None where it is to be found.
+    `unfollowed` are the places where connections of a GraphQL query, whose pages are not followed, tell of a next one.
     """
 
     connector: str
@@ -45,7 +46,10 @@ class RequestPlan:
     allowed_origins: tuple[str, ...] = ()
     timeout: float = 30  # seconds, for one request
     max_wait: float = 60  # seconds, for a limit of the API
+    cache: float = 0  # seconds for which an answer is good enough
     verify_ssl: bool = True
+    is_graphql: bool = False
+    unfollowed: tuple[tuple[str, ...], ...] = ()
 
     def with_params(self, extra: Mapping[str, str]) -> RequestPlan:
         """The same plan with these query parameters in place of any of the same name."""

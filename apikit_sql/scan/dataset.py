@@ -20,7 +20,6 @@ from apikit_sql.column_types import JSON, Column, ColumnType, Scalar, Struct
 from apikit_sql.engine.fan_out import may_skip
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, ApikitWarning, CallError
-from apikit_sql.plan.predicate import Predicate
 from apikit_sql.plan.pushdown import push_down
 from apikit_sql.plan.request_plan import ScanPlan
 from apikit_sql.scan.batches import PageReader, batches
@@ -104,7 +103,7 @@ class ApiScan:
         self._table = table
         self._output = [by_name[name] for name in names]
         self._condition = with_both_zeros(condition)
-        self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
+        self._predicates = [p for p in read_predicates(condition) if can_compare(table.columns, p.column)]
         self._cancelled = cancelled
 
     def to_reader(self) -> pa.RecordBatchReader:
@@ -137,7 +136,7 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
     """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
     known = session.inferred(plan) if plan.columns is None else plan.columns
     if known is None:
-        known = infer_columns(plan, _sampled(plan, session, cancelled))
+        known = infer_columns(plan, sampled_records(plan, session, cancelled))
         session.keep_inferred(plan, known)
     names = {column.name.lower() for column in known}
     for name in plan.filters if plan.keys != () else ():  # without a key its column is not known
@@ -148,7 +147,7 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
     return known
 
 
-def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
+def sampled_records(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
     """The records of the first `sample_pages` pages, of one trip after the other; trips that may fail are left out."""
     if plan.keys == ():
         message = f"{plan.request.connector} {plan.request.path}: without keys there is nothing to infer columns from. "
@@ -177,14 +176,13 @@ def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
     return records
 
 
-def _can_push(columns: dict[str, Column], predicate: Predicate) -> bool:
-    """Whether the predicate's column holds what the API compares: JSON is text of our own making."""
-    kind: ColumnType | None = None
-    for step, name in enumerate(predicate.column.split(".")):
-        if step == 0:
-            kind = columns[name].type if name in columns else None
-        else:
-            kind = dict(kind.fields).get(name) if isinstance(kind, Struct) else None
+def can_compare(columns: Sequence[Column], name: str) -> bool:
+    """Whether the column, or field of one, holds what the API compares: JSON is text of our own making."""
+    head, *steps = name.split(".")
+    kind: ColumnType | None = next((each.type for each in columns if each.name.lower() == head.lower()), None)
+    for step in steps:
+        fields = {field.lower(): inner for field, inner in kind.fields} if isinstance(kind, Struct) else {}
+        kind = fields.get(step.lower())
     return isinstance(kind, Scalar) and kind != JSON
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from apikit_sql.errors import ApikitWarning, CallError
@@ -12,8 +13,9 @@ from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
-from apikit_sql.sql.database import Database
+from apikit_sql.sql.database import Database, raised_as_text
 from apikit_sql.sql.dry_run import dry_run_dataset
+from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
 from apikit_sql.sql.introspection import (
     errors_dataset,
     help_dataset,
@@ -27,12 +29,14 @@ from apikit_sql.sql.permissions import definition
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from apikit_sql.sql.streams import stream_dataset, stream_tables
-from apikit_sql.sql.tables import apikit_dataset
+from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 
 
 def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
-    sends = {catalog.APIKIT.name, catalog.STREAM, catalog.ATTACH.name}
+    sends = {
+        each.name for each in (catalog.APIKIT, catalog.GRAPHQL, catalog.INSPECT, catalog.SCHEMA, catalog.ATTACH)
+    } | {catalog.STREAM}
     may_send = database.permissions.allow_network or question["function"] not in sends
     if may_send and not HAS_READABLE_RELATIONS and not database.may_reach_outside():
         message = (
@@ -45,12 +49,20 @@ def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
 def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call of one of our table functions stands for."""
     permissions, text = database.permissions, question["arguments"]
+    # the line break keeps the first line of an error apart from what pyarrow adds in a stream
+    in_stream = partial(raised_as_text, permissions.session, end="\n")
     match question["function"]:
         case catalog.APIKIT.name:
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
+        case catalog.GRAPHQL.name:
+            return graphql_dataset(text, permissions, database.new_scan, database.may_reach_outside)
         case catalog.STREAM:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
+        case catalog.INSPECT.name:
+            return inspect_dataset(text, database.reach, in_stream)
+        case catalog.SCHEMA.name:
+            return schema_dataset(text, database.reach, in_stream)
         case catalog.SCANS.name:
             return scans_dataset(permissions.session, read_newest(text))
         case catalog.ERRORS.name:

@@ -23,6 +23,7 @@ from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.errors import CallError
 from apikit_sql.identifiers import is_identifier, plain, quoted
+from apikit_sql.plan.columns import operators_by_column
 from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, type_sql
 
 Con = duckdb.DuckDBPyConnection
@@ -281,16 +282,12 @@ def _removed(catalog: str, stream: str) -> Iterator[str]:
 
 def _comments(table: StreamTable) -> Iterator[tuple[str, str]]:
     """What is to be said of the columns: their meaning, and which predicates the API answers itself."""
-    operators: dict[str, list[str]] = {}
-    for key in table.stream.key_columns:
-        name, _, inner = key.column.lower().partition(".")
-        told = [f"{operator} of {inner}" if inner else operator for operator in key.operators]
-        operators.setdefault(name, []).extend(told)
+    operators = operators_by_column(table.stream.key_columns)
     required = {column.lower() for column in table.stream.required}
     for column in table.columns:
         name = column.name.lower()
         config = table.stream.columns.get(column.name)
-        pushed = f"the API answers {', '.join(dict.fromkeys(operators[name]))}" if name in operators else ""
+        pushed = f"the API answers {', '.join(operators[name])}" if name in operators else ""
         texts = (config.description if config else "", "needed: = or IN" if name in required else pushed)
         if any(texts):
             yield column.name, "; ".join(filter(None, texts))

@@ -98,6 +98,22 @@ APIKIT = Function(
         Argument("timeout", "NULL", "seconds that one request may take"),
         Argument("max_wait", "NULL", "seconds to wait for a limit of the API"),
         Argument("max_requests", "NULL", "requests that the scan may send"),
+        Argument("cache", "NULL", "seconds for which identical reads are answered from the response cache"),
+    ),
+)
+
+GRAPHQL = Function(
+    "apikit_graphql",
+    "the rows of a GraphQL query; of a connection, page by page",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("query", None, "one query; with connection_path it has $first and $after"),
+        Argument("variables", "NULL", "values for its $variables", typed=True),
+        Argument("connection_path", "NULL", "the connection whose pages are followed: 'repository.issues'"),
+        Argument("page_size", "NULL", "nodes to ask for in a page: $first (100)"),
+        Argument("path", "NULL", "where the API answers GraphQL, if not at '/graphql'"),
+        Argument("columns", "NULL", "the whole schema, {id: 'BIGINT', at: 'TIMESTAMPTZ'}: no request at bind"),
+        Argument("nested", "NULL", "'struct' (default), 'flatten' (user__login) or 'json'"),
     ),
 )
 
@@ -164,8 +180,20 @@ DRY_RUN = Function(
     ),
 )
 
+INSPECT = Function(
+    "apikit_inspect",
+    "one request: where an API's records are, how it pages, its columns and limit, a manifest and SQL to read it with",
+    (*APIKIT.arguments[:2], next(each for each in APIKIT.arguments if each.name == "params")),
+)
+SCHEMA = Function(
+    "apikit_schema",
+    "the columns of a call of apikit(): type, nulls and an example of its first page, predicates that the API answers",
+    APIKIT.arguments,
+)
+
 TABLE_FUNCTIONS = (
-    APIKIT, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH, DETACH, DRY_RUN, HELP,
+    APIKIT, GRAPHQL, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH,
+    DETACH, DRY_RUN, HELP,
 )  # fmt: skip
 
 _OF_A_READ = (

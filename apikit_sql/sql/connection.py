@@ -45,6 +45,7 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     allow_network: bool | None = None,
     max_wait: float | None = None,
     max_requests: int | None = None,
+    cache: float | None = None,
     session: Session | None = None,
 ) -> Connection:
     """A connection to `database` with apikit() installed; the options are those of `install`.
@@ -63,6 +64,7 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
         allow_network=allow_network,
         max_wait=max_wait,
         max_requests=max_requests,
+        cache=cache,
         session=session,
     )
     return Connection(raw)

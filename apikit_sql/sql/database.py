@@ -110,11 +110,11 @@ def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
     return _DATABASES[key]
 
 
-def raised_as_text(session: Session, work: Callable[[], T]) -> T:
-    """What `work` gives. An error of ours leaves as its text alone, and stays on the session."""
+def raised_as_text(session: Session, work: Callable[[], T], *, end: str = "") -> T:
+    """What `work` gives. An error of ours leaves as its text and `end` alone, and stays on the session."""
     try:
         return work()
     except ApikitError as error:
         session.remember(error)
-        kind, text = type(error), safe_text(error)
+        kind, text = type(error), safe_text(error) + end
     raise kind(text)

@@ -119,7 +119,7 @@ def _planned(function: Function, rows: list[_Row], database: Database, call: Mut
             _keep_back([row], error)
     if not planned:
         return lambda: None
-    concurrency, most = reach.connector.concurrency, permissions.limits.max_requests
+    concurrency, most = reach.connector.concurrency, permissions.defaults.max_requests
     plan = ScanPlan(planned[0][1].request, concurrency=concurrency, max_requests=most)
     send = permissions.session.mutations(plan, [mutation for _, mutation in planned], call.cancelled)
 
@@ -133,7 +133,7 @@ def _planned(function: Function, rows: list[_Row], database: Database, call: Mut
 def _plan(row: _Row, method: str, reach: Reach) -> Mutation:
     assert row.call is not None  # noqa: S101 - it is one of those that ask for something
     row.key = idempotency_key(reach.connector, row.key)
-    return plan_mutation(row.call, method, reach.connector, row.key, reach.permissions.limits.max_wait)
+    return plan_mutation(row.call, method, reach.connector, row.key, reach.permissions.defaults.max_wait)
 
 
 def _as_structs(rows: list[_Row]) -> pa.Array:

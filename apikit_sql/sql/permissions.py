@@ -12,7 +12,7 @@ from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.origin import origin_text
-from apikit_sql.plan.planner import USUAL_LIMITS, Limits, ad_hoc_connector, is_base_url
+from apikit_sql.plan.planner import USUAL_DEFAULTS, Defaults, ad_hoc_connector, is_base_url
 from apikit_sql.redaction import redact_url
 from apikit_sql.secrets import is_reference
 
@@ -36,7 +36,7 @@ class Permissions:
     ad_hoc: bool = True
     connectors: frozenset[str] | None = None
     allow_network: bool | None = None
-    limits: Limits = USUAL_LIMITS
+    defaults: Defaults = USUAL_DEFAULTS
     mutable: frozenset[str] = frozenset()
     runs_once: bool = False
 
@@ -82,19 +82,25 @@ def _check_name(name: str, permissions: Permissions) -> None:
         raise CallError(message)
 
 
-def limits_of(known: Limits, max_wait: object, max_requests: object) -> Limits:
-    """`known` with what is not None. Raises ConfigError for what is no limit."""
+def defaults_of(known: Defaults, max_wait: object, max_requests: object, cache: object) -> Defaults:
+    """`known` with what is not None. Raises ConfigError for what is no number of seconds, or of requests."""
     if max_wait is not None:
-        if isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait >= 0:
-            message = f"max_wait: {max_wait!r} is not a number of seconds."
-            raise ConfigError(message)
-        known = replace(known, max_wait=max_wait)
+        known = replace(known, max_wait=_seconds("max_wait", max_wait))
+    if cache is not None:
+        known = replace(known, cache=_seconds("cache", cache))
     if max_requests is not None:
         if isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 1:
             message = f"max_requests: {max_requests!r} is not a number of requests."
             raise ConfigError(message)
         known = replace(known, max_requests=max_requests)
     return known
+
+
+def _seconds(option: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        message = f"{option}: {value!r} is not a number of seconds."
+        raise ConfigError(message)
+    return value
 
 
 def allowed_names(session: Session, connectors: Iterable[str | Path]) -> frozenset[str]:

@@ -565,6 +565,13 @@ def test_more_requests_allow_more_trips() -> None:
         push_down(plan, [OneOf("owner", tuple(map(str, range(2_001))))])
 
 
+def test_more_trips_than_requests_may_be_answered_by_a_cache() -> None:
+    plan = scan(OWNER, path="/{owner}")
+    plan = replace(plan, request=replace(plan.request, cache=300), max_requests=1)
+
+    assert len(push_down(plan, [OneOf("owner", ("a", "b"))])) == 2
+
+
 def test_more_trips_than_requests_are_refused_beforehand() -> None:
     plan = replace(scan(OWNER, path="/{owner}"), max_requests=3)
 

@@ -76,7 +76,7 @@ def test_a_signature_lists_every_argument_with_its_default() -> None:
         "pagination := NULL, page_size := NULL, max_pages := NULL, columns := NULL, types := NULL, nested := NULL, "
         "sample_pages := NULL, on_drift := NULL, extra := NULL, filters := NULL, method := NULL, body := NULL, "
         "headers := NULL, concurrency := NULL, on_error := NULL, timeout := NULL, max_wait := NULL, "
-        "max_requests := NULL)"
+        "max_requests := NULL, cache := NULL)"
     )
 
 

@@ -530,3 +530,14 @@ class TestRows:
         assert found.keys() == {"ok", "not sent: the statement was interrupted."}
         assert found["ok"] == len(api.seen) < 100
         assert {i for (i,) in con.execute("SELECT i FROM t WHERE r.status = 200").fetchall()} == set(seen(api))
+
+    def test_answers_that_were_kept_are_forgotten(self, rows: Rows, con: Con, api: FakeApi) -> None:
+        api.routes["/list"] = httpx.Response(200, json=[{"n": 1}])
+        read = f"FROM apikit('{API}', '/list', columns := {{n: 'BIGINT'}}, pagination := 'none', cache := 60)"
+
+        rows(read)
+        rows(read)
+        con.execute(f"CREATE TABLE t AS SELECT {P} r FROM few LIMIT 1")
+        rows(read)
+
+        assert api.paths == ["/list", "/items", "/list"]
