@@ -275,7 +275,7 @@ class Session:
         return redact(text, secrets)
 
     def close(self) -> None:
-        """Cancel what runs, close the connections, and stop the demo API. The session may be used again.
+        """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again.
 
         Mutations under way are finished before.
         """

@@ -176,7 +176,7 @@ class TestStatements:
             ("PREPARE p AS INSERT INTO few SELECT ({}).status FROM few; EXECUTE p", "this is an EXECUTE: say its"),
             ("CREATE TABLE u AS FROM few; UPDATE u SET i = ({}).status", "this is an UPDATE"),
             (
-                "MERGE INTO few USING (SELECT i, ({}).status s FROM few) m USING (i) WHEN MATCHED THEN UPDATE SET i = s",
+                "MERGE INTO few USING (SELECT i, ({}).status s FROM few) USING (i) WHEN MATCHED THEN UPDATE SET i = s",
                 "this is a MERGE INTO",
             ),
             ("DELETE FROM few WHERE ({}).status = 201", "this is a DELETE"),
