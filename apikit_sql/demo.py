@@ -81,14 +81,14 @@ class _Connection(BaseHTTPRequestHandler):
 
 
 def respond(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
-    """The answer to one request, the same whenever it is asked.
+    """The answer to one request, the same whenever it is asked: notes are taken, and not kept.
 
     `url` is absolute: links to other pages keep its scheme, host and port.
     """
     if method == "POST" and urlsplit(url).path == "/graphql":
         return _json(answer_query(body, _RESOLVERS))
     if method != "GET":
-        return _json({"message": f"{method} is not allowed here"}, 405, ("Allow", "GET"))
+        return _note(method, [unquote(step) for step in urlsplit(url).path.split("/")[1:]], body)
     try:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -174,6 +174,25 @@ def _issue_connection(arguments: Arguments) -> Record:
 
 def _issue_of(arguments: Arguments) -> Record | None:
     return next((issue for issue in _issues() if issue["number"] == arguments.get("number")), None)
+
+
+def _note(method: str, steps: list[str], body: bytes) -> Answer:
+    """A note on an order, made, changed or taken away; anything else is not allowed."""
+    match method, steps:
+        case ("POST", ["orders", order, "notes"]) | ("PUT" | "PATCH" | "DELETE", ["orders", order, "notes", _]):
+            pass
+        case _:
+            return _json({"message": f"{method} is not allowed here"}, 405, ("Allow", "GET"))
+    if not order.isdecimal() or not 1 <= int(order) <= len(_orders()):
+        return _NOT_FOUND
+    if method == "DELETE":
+        return Answer(204, (), b"")
+    try:
+        text = json.loads(body)["text"]
+    except (ValueError, TypeError, KeyError):
+        return _json({"message": "a note needs a text"}, 422)
+    note = {"id": steps[3] if steps[3:] else f"note_{_pick(range(10_000), order, str(text)):04}", "order": int(order)}
+    return _json({**note, "text": text}, 201 if method == "POST" else 200)
 
 
 def _private_items(headers: Mapping[str, str]) -> Answer:

@@ -120,10 +120,10 @@ def exchange(
 
 def answer(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[tuple[httpx.Response, int]]:
     """The last answer to `request`, good or bad, and how many attempts were made."""
-    return (yield from _persist(plan, access, request, access.limiter, partial(_signed, plan, access, request)))
+    return (yield from persist(plan, access, request, access.limiter, partial(_once, plan, access, request)))
 
 
-def _persist(
+def persist(
     plan: RequestPlan,
     access: Access,
     request: PageRequest,
@@ -200,33 +200,46 @@ def _is_limit(attempts: tenacity.RetryCallState) -> bool:
     return outcome is not None and not outcome.failed and is_limited(outcome.result())
 
 
-def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: int) -> Steps[httpx.Response]:
-    """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are."""
+def _once(plan: RequestPlan, access: Access, request: PageRequest, attempt: int) -> Steps[httpx.Response]:
+    """The answer to one attempt at a read."""
+    return (yield from delivered(plan, access, request, partial(spent, plan, access, attempt=attempt)))
+
+
+def delivered(
+    plan: RequestPlan, access: Access, request: PageRequest, send: Ask, *, sends_again: bool = True
+) -> Steps[httpx.Response]:
+    """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are.
+
+    Where a token is refused it is renewed, and the request sent once more where it `sends_again`.
+    """
+    ask = _token_asker(plan, access)
+    asked = request_of(plan, request)
+    check_origin(plan, asked.url, "next link", access.credential.secrets)
+    for _ in range(MOST_REDIRECTS + 1):
+        if is_home(plan, asked.url):
+            response = yield from access.credential.answer(asked, send, ask, sends_again=sends_again)
+        else:
+            response = yield from send(asked)
+        target = redirect_target(plan, response, access.credential.secrets)
+        if target is None:
+            return response
+        asked = request_of(plan, replace(request, url=str(target), params=()))
+    raise refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
+
+
+def request_of(plan: RequestPlan, request: PageRequest) -> httpx.Request:
+    """`request` as it goes out, but for its credential. Raises RequestError where its URL is none."""
     try:
         url = httpx.URL(request.full_url)
         _ = url.host  # decoded here, and perhaps no name
     except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector}: {plan.base_url} is not a URL that can be asked."
         raise RequestError(message) from None
-    check_origin(plan, url, "next link", access.credential.secrets)
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
-        headers[b"content-type"] = b"application/json"
-    send, ask = partial(_spent, plan, access, attempt=attempt), _token_asker(plan, access)
+        headers[b"content-type"] = plan.body_type.encode()
     extensions = {HOME: httpx.URL(plan.base_url).host}
-    for _ in range(MOST_REDIRECTS + 1):
-        asked = httpx.Request(
-            plan.method, url, headers=list(headers.items()), content=request.body, extensions=dict(extensions)
-        )
-        if is_home(plan, url):
-            response = yield from access.credential.answer(asked, send, ask)
-        else:
-            response = yield from send(asked)
-        target = redirect_target(plan, response, access.credential.secrets)
-        if target is None:
-            return response
-        url = target
-    raise refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
+    return httpx.Request(plan.method, url, headers=list(headers.items()), content=request.body, extensions=extensions)
 
 
 def _token_asker(plan: RequestPlan, access: Access) -> Ask:
@@ -236,13 +249,13 @@ def _token_asker(plan: RequestPlan, access: Access) -> Ask:
 
     def ask(request: httpx.Request) -> Steps[httpx.Response]:
         once = partial(_sent, asking, access, request)
-        response, _ = yield from _persist(asking, access, PageRequest(str(request.url)), limiter, once)
+        response, _ = yield from persist(asking, access, PageRequest(str(request.url)), limiter, once)
         return response
 
     return ask
 
 
-def _spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
+def spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
     """The answer to one request of the scan itself, which has only so many."""
     access.scan.spend()
     return (yield from _sent(plan, access, request, attempt))

@@ -32,6 +32,7 @@ from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.estimate import Outlook, estimate
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
+from apikit_sql.engine.mutation import Outcome, Sending, send_all
 from apikit_sql.engine.oauth2 import Grant
 from apikit_sql.engine.pages import AsyncPages, Pages
 from apikit_sql.engine.probe import Probe, probe
@@ -51,6 +52,7 @@ from apikit_sql.engine.trip import Dialogue, trip
 from apikit_sql.engine.window import WindowSettings
 from apikit_sql.errors import ApikitError
 from apikit_sql.origin import origin_of, origin_text
+from apikit_sql.plan.mutation import Mutation
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact, redact_url
 
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
 
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
+_FINISHING = 30.0  # seconds that mutations under way are waited for
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
 
 
@@ -205,6 +208,38 @@ class Session:
                 scan.pages += 1
                 yield number, outcome
 
+    def mutations(
+        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event
+    ) -> Callable[[], tuple[Outcome, ...]]:
+        """What sends each of `asked`, all to the API of `plan`, and gives their outcomes. Before, nothing is sent.
+
+        Once `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the
+        credential is not there; what is called then raises nothing that an API or a network can cause.
+        """
+        scan = ScanRecord(plan, trips=len(asked), at=self._clock())
+        return partial(self._mutate, plan, asked, self._access(plan.request, scan), cancelled)
+
+    def _mutate(
+        self, plan: ScanPlan, asked: Sequence[Mutation], access: Access, cancelled: Event
+    ) -> tuple[Outcome, ...]:
+        self.scans.append(access.scan)
+        rows, transport = [Sending(each) for each in asked], self._transport_of(plan.request)
+        try:
+            with self._scans.running(cancelled, must_finish=True), access.scan.ending():
+                send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
+        finally:
+            self._cache.forget(plan.request.connector)
+        return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
+
+    def noted(self, connector: str, path: str, outcome: Outcome) -> Outcome:
+        """The `outcome` of a mutation, without secrets, kept among the failures where it is one."""
+        if outcome.error is None:
+            return outcome
+        error, at = self._redacted(outcome.error), self._clock()
+        failed = FailedTrip(at, connector, path, (), outcome.status, outcome.kind, error, 0, is_skipped=True)
+        self.failures.append(failed)
+        return replace(outcome, error=error)
+
     def probe(self, plan: RequestPlan, cancelled: Event) -> Probe:
         """What the first request of `plan` brings, be it an error."""
         access = self._access(plan, ScanRecord())
@@ -248,8 +283,11 @@ class Session:
         return redact(text, secrets)
 
     def close(self) -> None:
-        """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again."""
-        self._scans.cancel()
+        """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again.
+
+        Mutations under way are finished before.
+        """
+        self._scans.finish(_FINISHING)
         self._cache.forget()
         with self._lock:
             demo, self._demo = self._demo, None

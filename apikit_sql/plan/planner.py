@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -89,7 +90,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, usual: Defaults = USUA
     together, naming the option.
     """
     stream = _stream(call, connector)
-    path = _path(call, stream)
+    path = filled_path(call, call.path if stream is _NO_STREAM else stream.path)
     columns = declared_columns(call, stream)
     keys, settled = _key_columns(call, stream, path)
     given_keys = tuple(
@@ -151,16 +152,13 @@ def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: s
     if pagination.params_in == "body" and method != "POST":
         message = "apikit: pagination: params_in = 'body' needs method := 'POST'."
         raise CallError(message)
-    defaults = query_params("params", connector.params | stream.params, "")
-    given = query_params("params", call.params, call.params_type)
-    chosen = {name for name, _ in given} | call.params.keys()
     return RequestPlan(
         connector=connector.name,
         base_url=connector.base_url.rstrip("/"),
         path=path,
         method=method,
-        params=tuple(pair for pair in defaults if pair[0] not in chosen) + given,
-        headers=_headers({**connector.headers, **call.headers}),
+        params=joined_params(call, connector.params | stream.params),
+        headers=checked_headers({**connector.headers, **call.headers}),
         body=body_bytes(stream.body if call.body is None else call.body) if method == "POST" else None,
         record_path=_record_path(call, stream, connector),
         pagination=pagination,
@@ -176,6 +174,13 @@ def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: s
     )
 
 
+def joined_params(call: Call, defaults: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The query parameters of `call`, and those of `defaults` that it does not say itself."""
+    given = query_params("params", call.params, call.params_type)
+    chosen = {name for name, _ in given} | call.params.keys()
+    return tuple(pair for pair in query_params("params", defaults, "") if pair[0] not in chosen) + given
+
+
 def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
     """GET, or POST where it is known to read: it is a stream's own, or a pattern of `read_posts` has the path."""
     method = call.method or stream.method
@@ -185,7 +190,7 @@ def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
     if stream is not _NO_STREAM and method != stream.method:
         message = f"apikit: the stream {call.path!r} is asked by {stream.method}, not by {method}."
         raise CallError(message)
-    if stream is _NO_STREAM and method == "POST" and not any(_matches(p, call.path) for p in connector.read_posts):
+    if stream is _NO_STREAM and method == "POST" and not reads_by_post(connector, call.path):
         base = urlsplit(connector.base_url)
         message = (
             f"apikit: POST {call.path} may change something. If it only reads, say so: in the manifest, read_posts = "
@@ -194,6 +199,12 @@ def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
         )
         raise CallError(message)
     return method
+
+
+def reads_by_post(connector: ConnectorDefinition, path: str) -> bool:
+    """Whether a POST to `path`, or to the stream of that name, is known to read."""
+    stream = connector.streams.get(path, _NO_STREAM)
+    return stream.method == "POST" or any(_matches(pattern, path) for pattern in connector.read_posts)
 
 
 def _matches(pattern: str, path: str) -> bool:
@@ -212,8 +223,9 @@ def _stream(call: Call, connector: ConnectorDefinition) -> Stream:
     raise CallError(message)
 
 
-def _path(call: Call, stream: Stream) -> str:
-    template = check_path(call.path if stream is _NO_STREAM else stream.path)
+def filled_path(call: Call, path: str) -> str:
+    """`path` with the fields that `call` has values for. Raises CallError for values that it cannot hold."""
+    template = check_path(path)
     for name, value in call.path_params.items():
         if value is None:
             message = f"apikit: path_params.{name} is NULL; {template} needs a value."
@@ -230,7 +242,8 @@ def _path(call: Call, stream: Stream) -> str:
     return fill_path(template, dict(pairs))
 
 
-def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """`headers` as pairs. Raises CallError for one that HTTP cannot carry."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
             message = f"apikit: the header {name!r} has characters that HTTP cannot carry."

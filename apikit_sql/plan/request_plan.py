@@ -36,6 +36,7 @@ class RequestPlan:
     params: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    body_type: str = "application/json"
     record_path: str | None = None
     pagination: PaginationConfig = field(default_factory=PaginationConfig)
     pages: int | None = None

@@ -14,6 +14,7 @@ from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database, raised_as_text
+from apikit_sql.sql.dry_run import dry_run_dataset
 from apikit_sql.sql.explain import explain_dataset, recorded
 from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
 from apikit_sql.sql.introspection import (
@@ -59,6 +60,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return recorded(database, question, answer)
         case catalog.EXPLAIN.name:
             return explain_dataset(database, text)
+        case catalog.DRY_RUN.name:
+            return dry_run_dataset(text, database.permissions)
         case name if name in _SENDING:
             return _of_api(database, question, text)
         case name if name in _OF_THE_NEWEST:

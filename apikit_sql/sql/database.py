@@ -22,6 +22,7 @@ from apikit_sql.scan.dataset import safe_text
 from apikit_sql.scan.recording import Recording
 from apikit_sql.sql.attach import Catalogs, RowFunction, StreamTable
 from apikit_sql.sql.catalog import BIND_FUNCTION
+from apikit_sql.sql.mutation_calls import MutationCalls
 from apikit_sql.sql.permissions import Permissions, permitted
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_lists
@@ -44,6 +45,7 @@ class Database:
         self.catalogs = Catalogs(self.cursor, self._row_function)
         self.recordings: dict[str, Recording] = {}  # of the statements that are explained right now
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
+        self.mutation_calls = MutationCalls(self.new_scan)
         self._may_reach_outside = True
 
     def new_scan(self) -> Event:

@@ -156,7 +156,10 @@ def _shadows(database: Database, key: str) -> Iterator[str]:
     behind = f"system.main.{BIND_FUNCTION}"
     record = object_sql({"function": literal(RECORD), "recording": literal(key), "question": "CAST(q AS VARCHAR)"})
     yield f"CREATE TEMP MACRO {BIND_FUNCTION}(q) AS {behind}(to_json({record}))"
-    functions = [(each.behind, "q", each.name, each.returns) for each in SCALAR_FUNCTIONS]
+    functions = [
+        (each.behind, "q, statement, mark" if each.method else "q", each.name, each.returns)
+        for each in SCALAR_FUNCTIONS
+    ]
     functions += [(name, "q, kinds", table.function, kind) for name, table, kind in database.catalogs.functions()]
     for name, arguments, shown, kind in functions:
         called = json.dumps({"function": CALLED, "recording": key, "name": shown})
