@@ -154,5 +154,5 @@ def test_no_secret_is_told(caplog: pytest.LogCaptureFixture) -> None:
 
     assert [record.status for record in session.requests] == [200, 304]
     assert '"status": 304' in caplog.text
-    assert SECRET not in caplog.text + repr([*session.requests, vars(session._cache)])
+    assert SECRET not in caplog.text + repr([*session.requests, vars(session._sharing.cache)])
     assert PageRequest(f"{BASE_URL}/items").full_url in caplog.text

@@ -442,3 +442,12 @@ def test_how_many_answers_the_cache_gives_is_not_foreseen(shop: Con) -> None:
 
     assert (told["requests"], told["trips"]) == (None, 1)
     assert told["why"] == "answers of the last 60 s come from the response cache"
+
+
+def test_a_mutation_is_not_sent_while_it_is_explained(shop: Con, session: Session, api: FakeApi) -> None:
+    apikit_sql.install(shop, session=session, allow_mutations=["shop"])
+
+    (told,) = explained(shop, "SELECT apikit_post('shop', '/notes', body := {text: 'x'}).status")
+
+    assert api.seen == []
+    assert (told["requests"], told["why"][:12]) == (None, "apikit_post ")
