@@ -17,11 +17,12 @@ RECORD = "record"
 CALLED = "called"
 
 
+_QUERY = "system.main.current_query()"  # SQL can make a macro of that name, but not there
 #: The statement that runs, NULL where a copy of it for each row would be too much.
-_STATEMENT = "CASE WHEN length(current_query()) <= 20000 THEN current_query() END"
+_STATEMENT = f"CASE WHEN system.main.length({_QUERY}) <= 20000 THEN {_QUERY} END"
 #: What is told apart by it is each call in the text of a statement: DuckDB evaluates a format when it binds the call,
 #: and the function around it when it plans, once for each copy that it has made of the call by then.
-_MARK = f"{MARK_FUNCTION}(strftime(TIMESTAMP '2000-01-01', {MARK_FUNCTION}('')))"
+_MARK = f"{MARK_FUNCTION}(system.main.strftime(TIMESTAMP '2000-01-01', {MARK_FUNCTION}('')))"
 
 
 @dataclass(frozen=True)
@@ -244,7 +245,8 @@ PUT = _mutation("PUT", "one PUT, sent at most once, and its outcome")
 PATCH = _mutation("PATCH", "one PATCH, sent at most once, and its outcome")
 DELETE = _mutation("DELETE", "one DELETE, sent at most once, and its outcome")
 
-SCALAR_FUNCTIONS = (GET, FETCH, POST, PUT, PATCH, DELETE)
+MUTATIONS = (POST, PUT, PATCH, DELETE)
+SCALAR_FUNCTIONS = (GET, FETCH, *MUTATIONS)
 FUNCTIONS: tuple[Function, ...] = (*TABLE_FUNCTIONS, *SCALAR_FUNCTIONS)
 
 

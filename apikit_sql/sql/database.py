@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Event
 from typing import TypeVar
 
@@ -105,11 +105,22 @@ def know(database: Database) -> None:
 
 def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
     """What the connections of `con`'s database share, None where nothing was installed."""
-    known = con.execute("SELECT count(*) FROM duckdb_functions() WHERE function_name = ?", [BIND_FUNCTION]).fetchall()
-    if known == [(0,)]:  # asked first, since a failing statement would abort the caller's transaction
-        return None
+    return known_database(con) if BIND_FUNCTION in definitions(con, [BIND_FUNCTION]) else None
+
+
+def known_database(con: duckdb.DuckDBPyConnection) -> Database:
+    """What the connections of `con`'s database share, which has our functions."""
     ((key,),) = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchall()
     return _DATABASES[key]
+
+
+def definitions(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
+    """The functions of these names that `con` can call, with what their macros stand for.
+
+    It is asked because a statement that fails would abort the caller's transaction.
+    """
+    query = "SELECT function_name, macro_definition FROM duckdb_functions() WHERE list_contains(?, function_name)"
+    return {name: body or "" for name, body in con.execute(query, [list(names)]).fetchall()}
 
 
 def raised_as_text(session: Session, work: Callable[[], T], *, end: str = "") -> T:

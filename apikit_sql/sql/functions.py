@@ -42,6 +42,7 @@ def _create(  # noqa: PLR0913 - as DuckDB is told
 ) -> None:
     """Let DuckDB call `work`, which `takes` so many texts, beforehand where it can unless it `is_called_by_row`."""
     kind = duckdb.type(returns)
+    work.__annotations__.clear()  # DuckDB would evaluate them, for 2 ms
 
     def create(owner: duckdb.DuckDBPyConnection) -> None:
         owner.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"

@@ -11,8 +11,8 @@ import duckdb
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ConfigError
 from apikit_sql.sql.answers import attach as attach_connector
-from apikit_sql.sql.catalog import FUNCTIONS
-from apikit_sql.sql.database import database_of
+from apikit_sql.sql.catalog import BIND_FUNCTION, FUNCTIONS
+from apikit_sql.sql.database import definitions, known_database
 from apikit_sql.sql.functions import register
 from apikit_sql.sql.permissions import (
     Permissions,
@@ -61,7 +61,8 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
         if session is not None and not isinstance(session, Session):
             message = f"session: {type(session).__name__} is no Session; write session=apikit_sql.Session()."
             raise ConfigError(message)
-        database = database_of(con)
+        there = definitions(con, [BIND_FUNCTION, *(function.name for function in FUNCTIONS)])
+        database = known_database(con) if BIND_FUNCTION in there else None
         known = Permissions(default_session()) if database is None else database.permissions
         shared = session or known.session
         permissions = Permissions(
@@ -77,7 +78,7 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
         )
         is_first = database is None
         if database is None:
-            _refuse_own_macros(con)
+            _refuse_own_macros(there)
             database = register(con, permissions)
         database.permissions = permissions
         database.names.join(con)
@@ -90,21 +91,16 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
 def _create_macros(con: duckdb.DuckDBPyConnection, *, is_first: bool) -> None:
     """The macros of the connection; of its database only once, for cursors made at once would get in their way."""
     is_shared = is_first and _is_in_memory(con)
-    for function in FUNCTIONS:
-        if is_shared:  # seen by every cursor, and gone with the database
-            con.execute(function.macro_sql(temporary=False))
-        con.execute(function.macro_sql(temporary=True))
+    if is_shared:  # seen by every cursor, and gone with the database
+        con.execute(";".join(function.macro_sql(temporary=False) for function in FUNCTIONS))
+    con.execute(";".join(function.macro_sql(temporary=True) for function in FUNCTIONS))
 
 
-def _refuse_own_macros(con: duckdb.DuckDBPyConnection) -> None:
+def _refuse_own_macros(there: Mapping[str, str]) -> None:
     """Raise ConfigError where the user has a macro of a name of ours: it would be replaced, or hide ours."""
-    ours = {function.name: function.behind for function in FUNCTIONS}
-    found = con.execute(
-        "SELECT function_name, macro_definition FROM duckdb_functions() WHERE list_contains(?, function_name)",
-        [list(ours)],
-    ).fetchall()
-    for name, body in found:
-        if ours[name] not in (body or ""):
+    for function in FUNCTIONS:
+        if function.behind not in there.get(function.name, function.behind):
+            name = function.name
             message = f"this database has a macro {name!r} of its own. Rename or drop it, then install again."
             raise ConfigError(message)
 

@@ -9,19 +9,27 @@ from __future__ import annotations
 import threading
 import uuid
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from threading import Event
 
 import duckdb
 
 from apikit_sql.errors import CallError
+from apikit_sql.sql.catalog import MUTATIONS
 
+_NOT_AGAIN = "not sent again: an equal row was, just before."
 _MOST = 1_000  # calls that are remembered; a statement needs its own until it has run
 #: Statements that DuckDB runs as often as it is told to.
 CREATE = duckdb.StatementType.CREATE
 _RUN_ONCE = frozenset({CREATE, duckdb.StatementType.INSERT, duckdb.StatementType.COPY})
-_TABLE, _LONGEST_CREATE = b"TABLE", 5  # words: CREATE OR REPLACE TEMP TABLE
+_LONGEST_CREATE = 5  # words: CREATE OR REPLACE TEMP TABLE
+_NAMES = frozenset(each.name.encode() for each in MUTATIONS)
+#: Words whose presence lets DuckDB copy a call after it has planned it.
+_COPYING = frozenset({b"in", b"having", b"lambda", b"->"})
+
+#: What became of a row: its status, its body, what is wrong, and the key it was sent with.
+StructOfOutcome = dict[str, object]
 
 
 @dataclass(eq=False)
@@ -29,8 +37,29 @@ class MutationCall:
     """One call of a mutation in one statement. `cancelled` keeps back what has not been sent yet."""
 
     cancelled: Event
+    together: set[str] = field(default_factory=set)  # the marks of all calls that were planned with it
     copies: int = 0
     has_begun: bool = False  # something may have been sent
+    _newest: dict[int, dict[str, StructOfOutcome | None]] = field(default_factory=dict)
+
+    def answered(self, texts: list[str]) -> list[StructOfOutcome | None] | None:
+        """The outcomes of these rows, where all of them are among those that this thread has just asked for.
+
+        An expression is evaluated for a vector of rows by one thread, and all copies of it before the next vector.
+        """
+        known = self._newest.get(threading.get_ident(), {})
+        return [_again(known[text]) for text in texts] if known and all(text in known for text in texts) else None
+
+    def note(self, outcomes: dict[str, StructOfOutcome | None]) -> None:
+        """Keep what this thread has just asked for."""
+        self._newest[threading.get_ident()] = outcomes
+
+
+def _again(outcome: StructOfOutcome | None) -> StructOfOutcome | None:
+    """The outcome of a row that is asked for once more, by a copy of its expression or by an equal row."""
+    if outcome is None or outcome["error"] is not None:
+        return outcome
+    return outcome | {"error": _NOT_AGAIN}
 
 
 @dataclass
@@ -40,13 +69,20 @@ class MutationCalls:
     new_scan: Callable[[], Event]
     _known: OrderedDict[str, MutationCall] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    _binding: dict[int, set[str]] = field(default_factory=dict)  # by thread
 
     def mark(self, mark: str) -> str:
         """A new mark where `mark` is empty, else the same: one more copy of its call is there."""
         with self._lock:
+            thread = threading.get_ident()
             if not mark:
-                return uuid.uuid4().hex
-            self._get(mark).copies += 1
+                mark = uuid.uuid4().hex
+                self._get(mark).together = self._binding.setdefault(thread, set())
+                return mark
+            self._binding.pop(thread, None)  # all of the statement is bound before any of it is planned
+            call = self._get(mark)
+            call.copies += 1
+            call.together.add(mark)
             return mark
 
     def call(self, mark: str) -> MutationCall:
@@ -75,9 +111,19 @@ def check_runs_once(function: str, statement: str | None, cursor: Callable[[], d
     raise CallError(message)
 
 
-def check_copies(function: str, call: MutationCall) -> None:
+def check_copies(function: str, call: MutationCall, statement: str | None) -> None:
     """Raise CallError where DuckDB would make `call` several times for each row."""
-    if call.copies > 1 and not call.has_begun:
+    if call.has_begun:
+        return
+    written = 0 if statement is None else _calls_in(_words(statement))
+    if max(written, 1) < len(call.together):
+        message = (
+            f"{function}: the statement has {written} such calls, and DuckDB would make {len(call.together)} of them: "
+            "CASE, nullif, macros, checks and generated columns copy what they are given. Call it in a subquery, and "
+            f"use what it gives outside: CASE r.status ... FROM (SELECT {function}(...) AS r ...)."
+        )
+        raise CallError(message)
+    if call.copies > 1:
         message = (
             f"{function}: DuckDB would call it {call.copies} times for each row. Call it in a subquery, and take what "
             f"it gives apart outside: unnest(r) ... FROM (SELECT {function}(...) AS r ...)."
@@ -85,11 +131,31 @@ def check_copies(function: str, call: MutationCall) -> None:
         raise CallError(message)
 
 
+def may_share(statement: str | None) -> bool:
+    """Whether DuckDB may have copied a call after it had planned it, so that equal rows are asked for again.
+
+    It copies what stands before IN and in HAVING, what a lambda holds (1.x), and what a view or a CHECK brings along.
+    """
+    words = [] if statement is None else _words(statement)
+    return not _calls_in(words) or not _COPYING.isdisjoint(words)
+
+
+def _calls_in(words: Iterable[bytes]) -> int:
+    """How many calls of mutations stand in a text of these words."""
+    return sum(word in _NAMES for word in words)
+
+
+def _words(statement: str) -> list[bytes]:
+    """The words of a statement, in lower case, without quotes and parentheses."""
+    text = statement.encode()
+    starts = [at for at, kind in duckdb.tokenize(statement) if kind != duckdb.token_type.comment]
+    ends = [*starts[1:], len(text)]
+    return [text[start:end].strip(b'"() \n\t\r').lower() for start, end in zip(starts, ends, strict=True)]
+
+
 def _makes_table(statement: str) -> bool:
     """Whether a CREATE makes a table: of a PIVOT, DuckDB makes a type first, and runs its source twice."""
-    text = statement.encode()
-    first = [at for at, kind in duckdb.tokenize(statement) if kind != duckdb.token_type.comment][:_LONGEST_CREATE]
-    return any(text[at : at + len(_TABLE)].upper() == _TABLE for at in first)
+    return b"table" in _words(statement)[:_LONGEST_CREATE]
 
 
 def _shown(kind: duckdb.StatementType) -> str:

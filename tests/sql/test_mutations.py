@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -108,12 +109,17 @@ COUNTS = {
     ),
     "equal rows": (f"SELECT apikit_post('{API}', '/items', {{n: 1}}) r FROM few", (1, 10)),
     "ten thousand rows": (f"SELECT {P} r FROM many", (10_000, 1)),
-    # what DuckDB copies: README says so
-    "a field, asked for by IN": (f"SELECT ({P}).status IN (1, 2, 3) c FROM few", (10, 3)),
-    "a field, asked for by CASE": (f"SELECT CASE ({P}).status WHEN 1 THEN 1 WHEN 2 THEN 2 END c FROM few", (10, 2)),
-    "a field, asked for by HAVING": (
-        f"SELECT ({P}).status s, count(*) c FROM few GROUP BY s HAVING s = 201",
-        (10, 2 if IS_1_4 else 1),
+    # what DuckDB copies after it has planned it
+    "a field, asked for by IN": (f"SELECT ({P}).status IN (1, 2, 3) c FROM few", (10, 1)),
+    "fields, asked for by IN": (f"SELECT (({P}).status, i) IN ((1, 2), (3, 4)) c FROM few", (10, 1)),
+    "a field, asked for by IN of a list": (f"SELECT ({P}).status IN [1, 2, 3] c FROM few", (10, 1)),
+    "ten thousand rows, asked for by IN": (f"SELECT ({P}).status IN (1, 2, 3) c FROM many", (10_000, 1)),
+    "a field, asked for by HAVING": (f"SELECT ({P}).status s, count(*) c FROM few GROUP BY s HAVING s = 201", (10, 1)),
+    "a filter on what a lambda has called": (
+        f"""SELECT r[1].status s FROM (
+            SELECT list_transform([i, i + 100], lambda x: apikit_post('{API}', '/items', {{n: x}})) r FROM few
+        ) WHERE r[1].status = 201 AND len(r) > 0""",
+        (20, 1),
     ),
 }
 
@@ -126,6 +132,80 @@ def test_how_often_the_api_sees_each_row(rows: Rows, api: FakeApi, name: str) ->
 
     found = seen(api)
     assert (len(found), max(found.values(), default=0), min(found.values(), default=0)) == (*expected, expected[1])
+
+
+COPIED = {
+    "CASE": f"SELECT CASE ({P}).status WHEN 1 THEN 1 WHEN 2 THEN 2 END c FROM few",
+    "nullif": f"SELECT nullif(({P}).status, 0) c FROM few",
+    "a macro of the user's": f"SELECT twice(({P}).status) c FROM few",
+    "a macro of DuckDB's": f"SELECT json_group_array(({P}).status) c FROM few",
+    "COLUMNS": f"SELECT COLUMNS(*) + ({P}).status FROM (SELECT i, i AS j FROM few)",
+    "unnest": f"SELECT unnest({P}) FROM few",
+}
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_what_duckdb_copies_before_it_plans_it_is_refused(con: Con, api: FakeApi, name: str) -> None:
+    con.execute("CREATE MACRO twice(x) AS x + x")
+
+    with pytest.raises(duckdb.Error, match="Call it in a subquery"):
+        con.execute(f"CREATE TABLE sent AS {COPIED[name]}")
+
+    assert api.seen == []
+
+
+def test_what_is_refused_for_its_copies_is_sent_once_from_a_subquery(con: Con, api: FakeApi) -> None:
+    con.execute(f"CREATE TABLE sent AS SELECT CASE r.status WHEN 201 THEN 1 END c FROM (SELECT {P} AS r FROM few)")
+
+    assert seen(api) == Counter(range(10))
+    assert con.execute("SELECT sum(c) FROM sent").fetchall() == [(10,)]
+
+
+def test_a_copy_has_the_status_and_the_body_of_what_was_sent(con: Con) -> None:
+    con.execute(f"CREATE TABLE sent AS SELECT ({P}).status IN (200, 201, 204) c FROM many")
+
+    assert con.execute("SELECT c, count(*) FROM sent GROUP BY c").fetchall() == [(True, 10_000)]
+
+
+def test_a_check_on_the_outcome_sends_each_row_once_or_not_at_all(con: Con, api: FakeApi) -> None:
+    con.execute(f"CREATE TABLE checked (i INTEGER, CHECK (({P}).status = 201))")
+
+    with suppress(duckdb.Error):
+        con.execute("INSERT INTO checked SELECT i FROM few")
+
+    assert seen(api) in (Counter(), Counter(range(10)))
+
+
+def test_a_generated_column_is_computed_twice_as_readme_says(con: Con, api: FakeApi) -> None:
+    con.execute(f"CREATE TABLE odd (i INTEGER, s INTEGER GENERATED ALWAYS AS (({P}).status))")
+
+    con.execute("INSERT INTO odd (i) SELECT i FROM few")
+
+    assert set(seen(api).values()) == {2}
+
+
+@pytest.mark.parametrize("kind", ["", "TEMP "])
+@pytest.mark.parametrize("before", ["", "EXPLAIN ANALYZE "])
+def test_sql_cannot_say_that_it_is_another_statement(con: Con, api: FakeApi, kind: str, before: str) -> None:
+    con.execute(f"CREATE {kind}MACRO current_query() AS 'CREATE TABLE t AS SELECT 1'")
+
+    with pytest.raises(duckdb.Error, match=ONLY_INSIDE):
+        con.execute(f"{before}SELECT {P} FROM few").fetchall()
+
+    assert api.seen == []
+
+
+def test_an_equal_row_that_may_be_a_copy_is_told(con: Con, api: FakeApi) -> None:
+    """Of equal rows in two vectors beside an IN the second may be a copy of DuckDB's; it is not sent, and says so."""
+    same = f"apikit_post('{API}', '/items', {{n: 1}})"
+
+    con.execute("SET threads = 1")
+    con.execute(f"CREATE TABLE sent AS SELECT i IN (1, 2) c, {same} r FROM many")
+
+    told = dict(con.execute("SELECT r.error, count(*) FROM sent GROUP BY 1").fetchall())
+    assert told.keys() == {None, "not sent again: an equal row was, just before."}
+    assert told[None] == len(api.seen)
+    assert sum(told.values()) == 10_000
 
 
 class TestStatements:
@@ -182,6 +262,7 @@ class TestStatements:
             ("DELETE FROM few WHERE ({}).status = 201", "this is a DELETE"),
             ("SET VARIABLE v = (SELECT list({}) FROM few)", "this is a SET"),
             ("CREATE TYPE t AS ENUM (SELECT DISTINCT ({}).status::VARCHAR FROM few)", "this is a CREATE of something"),
+            ("CREATE TYPE table_kinds AS ENUM (SELECT ({}).status::VARCHAR FROM few LIMIT 1)", "this is a CREATE of s"),
             ("CREATE TABLE t AS PIVOT (SELECT i, ({}).status s FROM few) ON s USING count(*)", "this "),
             ("INSERT INTO few SELECT 1 FROM (PIVOT (SELECT i, ({}).status s FROM few) ON s USING count(*))", "this "),
         ],
