@@ -25,7 +25,7 @@ _EPOCH_FROM = 10**9  # a reset below this is a delay, not a time
 
 @dataclass(frozen=True)
 class Quota:
-    """How many requests remain of `limit` until `reset_at`, in epoch seconds. An untold `limit` is None."""
+    """How many requests remain of `limit` until `reset_at`, in epoch seconds from 0 on. An untold `limit` is None."""
 
     remaining: int
     reset_at: float
@@ -92,7 +92,7 @@ def _by_prefix(headers: httpx.Headers, prefix: str, now: float) -> Quota | None:
 
 
 def _quota(remaining: float, reset_at: float, limit: float | None) -> Quota:
-    return Quota(max(0, int(remaining)), min(reset_at, _LATEST), None if limit is None else int(limit))
+    return Quota(max(0, int(remaining)), min(max(0.0, reset_at), _LATEST), None if limit is None else int(limit))
 
 
 def _number(text: str | None) -> float | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from apikit_sql.engine.access import Access
-from apikit_sql.engine.exchange import answer, read_page
+from apikit_sql.engine.exchange import answer, read_page, request_of
 from apikit_sql.engine.limit_headers import Quota, read_quotas
 from apikit_sql.engine.pagination import PageRequest, first_request
+from apikit_sql.engine.redirect import check_origin
 from apikit_sql.engine.refusal import refused
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.steps import Page, Steps
@@ -22,7 +24,7 @@ class Probe:
     """The answer to one request: a page, or the error that it is instead.
 
     `status` is None where no answer came, `elapsed` (seconds) where nothing was sent. `quota` is the one with the least
-    left of those that the answer tells.
+    left of those that the answer tells. `check` raises OriginError for a request that a scan would not send.
     """
 
     request: PageRequest
@@ -33,6 +35,7 @@ class Probe:
     page: Page | None = None
     error: RequestError | DecodeError | None = None
     hide: Callable[[str], str] = field(default=str, repr=False, compare=False)  # masks the credential
+    check: Callable[[PageRequest], None] = field(default=lambda _: None, repr=False, compare=False)
 
 
 def probe(plan: RequestPlan, access: Access) -> Steps[Probe]:
@@ -53,9 +56,13 @@ def probe(plan: RequestPlan, access: Access) -> Steps[Probe]:
         page = read_page(plan, access, request, 1, response)
     except (RequestError, DecodeError) as raised:
         error = raised
-    elapsed = sent[-1].elapsed if sent else None
+    elapsed, hide = sent[-1].elapsed if sent else None, access.credential.hide
     if response is None:
-        return Probe(request, url, getattr(error, "status", None), elapsed, error=error, hide=access.credential.hide)
+        return Probe(request, url, getattr(error, "status", None), elapsed, error=error, hide=hide)
     quotas = read_quotas(response.headers, access.clock())
     quota = min(quotas, key=lambda each: each.remaining, default=None)
-    return Probe(request, url, response.status_code, elapsed, quota, page, error, access.credential.hide)
+    return Probe(request, url, response.status_code, elapsed, quota, page, error, hide, partial(_check, plan, access))
+
+
+def _check(plan: RequestPlan, access: Access, request: PageRequest) -> None:
+    check_origin(plan, request_of(plan, request).url, "next link", access.credential.secrets)

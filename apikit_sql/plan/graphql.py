@@ -16,7 +16,7 @@ from apikit_sql.errors import CallError
 from apikit_sql.plan.call import JsonObject, call_of, read_arguments, refuse_misread
 from apikit_sql.plan.planner import USUAL_DEFAULTS, Defaults, plan_call
 from apikit_sql.plan.request_plan import ScanPlan
-from apikit_sql.plan.values import body_bytes, param_text, time_fields
+from apikit_sql.plan.values import body_bytes, times_at, times_of, with_times
 
 if TYPE_CHECKING:
     from apikit_sql.plan.graphql_query import Query
@@ -109,8 +109,8 @@ def _variables(call: GraphQLCall, query: Query) -> Mapping[str, Any]:
 
     Raises CallError for one that the query does not declare, and where it needs one that is not given.
     """
-    times = time_fields(call.variables_type)
-    given = {name: _in_json(value, is_time=bool({name.lower(), ""} & times)) for name, value in call.variables.items()}
+    times = times_of(call.variables_type)
+    given = {name: with_times(value, times_at(times, name)) for name, value in call.variables.items()}
     if call.connection_path is not None:
         if "first" in given:
             message = "apikit_graphql: the variable first is how many nodes a page has: say page_size := ..."
@@ -126,9 +126,3 @@ def _variables(call: GraphQLCall, query: Query) -> Mapping[str, Any]:
         message = f"apikit_graphql: the query needs a value for ${lacking[0]}: variables := {{'{lacking[0]}': ...}}."
         raise CallError(message)
     return given
-
-
-def _in_json(value: object, *, is_time: bool) -> object:
-    if isinstance(value, list):
-        return [_in_json(each, is_time=is_time) for each in value]
-    return param_text(value, is_time=True) if is_time and value is not None else value

@@ -36,6 +36,7 @@ _SHAPE = (
     "{{ nodes {{ ... }} pageInfo {{ hasNextPage endCursor }} }} }}."
 )
 _PAGE_VARIABLES = frozenset({"first", "after"})
+_MOST_FIELDS = 10_000  # of the answer; fragments within fragments can write very many in a few lines
 
 
 @dataclass(frozen=True)
@@ -126,9 +127,13 @@ def _nodes(node: Node) -> Iterator[Node]:
 class _Part:
     """Selected fields, and the fragments that they stand in: one that spreads itself is spread once."""
 
-    selections: SelectionSetNode | None
+    selected: SelectionSetNode | None
     within: frozenset[str] = frozenset()
     field: FieldNode | None = None
+
+    def selections(self) -> Iterator[tuple[Node, frozenset[str]]]:
+        """What is written within, the last first, and the fragments that it stands in."""
+        return ((each, self.within) for each in reversed(self.selected.selections if self.selected else ()))
 
 
 @dataclass(frozen=True)
@@ -145,27 +150,31 @@ class _Selection:
 
     def inside(self) -> dict[str, _Selection]:
         """What is selected within, by its name in the answer."""
-        found: dict[str, tuple[_Part, ...]] = {}
-        for part in self.parts:
-            for field, within in self._spread(part.selections, part.within):
-                name = (field.alias or field.name).value
-                found[name] = (*found.get(name, ()), _Part(field.selection_set, within, field))
-        return {name: _Selection(parts, self.fragments) for name, parts in found.items()}
+        found: dict[str, list[_Part]] = {}
+        for field, within in self._spread():
+            found.setdefault((field.alias or field.name).value, []).append(_Part(field.selection_set, within, field))
+        return {name: _Selection(tuple(parts), self.fragments) for name, parts in found.items()}
 
-    def _spread(
-        self, selections: SelectionSetNode | None, within: frozenset[str]
-    ) -> Iterator[tuple[FieldNode, frozenset[str]]]:
-        """The fields, those of fragments too."""
-        for each in selections.selections if selections else ():
+    def _spread(self) -> Iterator[tuple[FieldNode, frozenset[str]]]:
+        """The fields, those of fragments too, each of which is spread once.
+
+        So does a server (CollectFields, https://spec.graphql.org/October2021/#CollectFields()): a fragment has nothing
+        new to give, and the ways to it may double with every line.
+        """
+        spread = set[str]()
+        waiting = [each for part in reversed(self.parts) for each in part.selections()]
+        while waiting:
+            each, within = waiting.pop()
             if isinstance(each, FieldNode):
                 yield each, within
             elif isinstance(each, InlineFragmentNode):
-                yield from self._spread(each.selection_set, within)
+                waiting += _Part(each.selection_set, within).selections()
             else:
                 assert isinstance(each, FragmentSpreadNode)  # noqa: S101 - there are no others
                 name = each.name.value
-                if name in self.fragments and name not in within:
-                    yield from self._spread(self.fragments[name].selection_set, within | {name})
+                if name in self.fragments and name not in within and name not in spread:
+                    spread.add(name)
+                    waiting += _Part(self.fragments[name].selection_set, within | {name}).selections()
 
 
 def _top_path(top: _Selection) -> str:
@@ -203,9 +212,16 @@ def _no_pages(path: str, lack: str) -> CallError:
     return CallError(f"apikit_graphql: {path} {lack}. {_SHAPE.format(field=path.rpartition('.')[2])}")
 
 
-def _has_next_pages(selection: _Selection, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The path of every `hasNextPage` of the answer."""
-    for name, inside in selection.inside().items():
-        if len(path) > 1 and inside.fields[0].name.value == "hasNextPage":
-            yield (*path, name)
-        yield from _has_next_pages(inside, (*path, name))
+def _has_next_pages(top: _Selection) -> Iterator[tuple[str, ...]]:
+    """The path of every `hasNextPage` of the answer. Raises CallError where the answer has too many fields."""
+    seen = 0
+    waiting: list[tuple[tuple[str, ...], _Selection]] = [((), top)]
+    while waiting:
+        path, selection = waiting.pop()
+        if len(path) > 2 and selection.fields[0].name.value == "hasNextPage":  # noqa: PLR2004 - x { pageInfo { ... } }
+            yield path
+        seen += len(selection.parts)
+        if seen > _MOST_FIELDS:
+            message = f"apikit_graphql: with its fragments the query asks for more than {_MOST_FIELDS:,} fields."
+            raise CallError(message)
+        waiting += reversed([((*path, name), inside) for name, inside in selection.inside().items()])

@@ -6,7 +6,7 @@ from apikit_sql.errors import CallError
 from apikit_sql.plan.call import Call
 from apikit_sql.plan.predicate import Value
 from apikit_sql.plan.request_plan import Keys
-from apikit_sql.plan.values import numbers, param_text, rfc3339, time_fields
+from apikit_sql.plan.values import numbers, param_text, times_at, times_of, with_times
 
 
 def key_tuples(call: Call) -> tuple[Keys, ...] | None:
@@ -22,7 +22,7 @@ def key_tuples(call: Call) -> tuple[Keys, ...] | None:
 
 def key_rows(call: Call) -> list[tuple[str, Keys]]:
     """Each of `keys` with the text that is the same for all that are sent alike. Raises CallError as `key_tuples`."""
-    times = time_fields(call.keys_type.removesuffix("[]"))
+    times = times_of(call.keys_type)
     keys = call.keys or ()
     names = {name for key in keys for name in key}
     if keys and (not names or len({name.lower() for name in names}) < len(names)):
@@ -35,10 +35,7 @@ def key_rows(call: Call) -> list[tuple[str, Keys]]:
             if isinstance(value, dict | list | None):
                 message = f"apikit: keys has no value for {name!r} in {key}; each key needs all of {sorted(names)}."
                 raise CallError(message)
-        pairs = tuple(
-            (n, rfc3339(str(v)) if n.lower() in times or "" in times else cast("Value", numbers(v)))
-            for n, v in key.items()
-        )
+        pairs = tuple((n, cast("Value", numbers(with_times(v, times_at(times, n))))) for n, v in key.items())
         sent = sorted((name, param_text(value)) for name, value in pairs)
         found.append((repr(sent), pairs))
     return found

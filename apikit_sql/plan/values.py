@@ -10,6 +10,13 @@ from urllib.parse import urlencode
 
 from apikit_sql.errors import CallError
 
+#: Where the times of a value are: it is one itself (or a list of them), or has some in its fields, whose names are in
+#: lower case; None is every field of a MAP.
+Times = bool | dict[str | None, "Times"]
+
+_TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|\w+|\S""")
+_MARKS = frozenset({"", "(", ")", ",", "[", "]"})
+
 
 def number_text(text: str) -> object:
     """A JSON float as it goes into a URL: its own digits, whole numbers without `.0`."""
@@ -76,23 +83,33 @@ def query_params(option: str, values: Mapping[str, Any], sql_type: str) -> tuple
     Times go out as RFC 3339 UTC; which they are is told by `sql_type`, DuckDB's type of the whole option. Raises
     CallError for an object.
     """
-    times = time_fields(sql_type)
+    times = times_of(sql_type)
     pairs: list[tuple[str, str]] = []
     for name, value in values.items():
-        for element in value if isinstance(value, list) else [value]:
+        told = with_times(value, times_at(times, name))
+        for element in told if isinstance(told, list) else [told]:
             if isinstance(element, dict | list):
                 message = f"apikit: {option}.{name} is an object; say a text, a number, a boolean or a list of these."
                 raise CallError(message)
             if element is not None:
-                pairs.append((name, param_text(element, is_time=name.lower() in times or "" in times)))
+                pairs.append((name, param_text(element)))
     return tuple(pairs)
 
 
-def param_text(value: object, *, is_time: bool = False) -> str:
-    """A value as a parameter; a time as RFC 3339."""
+def param_text(value: object) -> str:
+    """A value as a parameter."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return rfc3339(str(value)) if is_time else str(value)
+    return str(value)
+
+
+def with_times(value: object, times: Times) -> object:
+    """A JSON value that DuckDB wrote, its `times` as RFC 3339. Raises CallError for one that this cannot say."""
+    if isinstance(value, list):
+        return [with_times(each, times) for each in value]
+    if isinstance(value, dict):
+        return {name: with_times(each, times_at(times, name)) for name, each in value.items()}
+    return rfc3339(value) if times is True and isinstance(value, str) else value
 
 
 def rfc3339(text: str) -> str:
@@ -106,9 +123,36 @@ def rfc3339(text: str) -> str:
     return moment.isoformat().removesuffix("+00:00") + "Z"
 
 
-def time_fields(sql_type: str) -> frozenset[str]:
-    """The fields of a STRUCT type (`` for every value of a MAP) that are timestamps or lists of them, in lower case."""
-    if re.fullmatch(r"MAP\(VARCHAR, TIMESTAMP(_\w+)?( WITH TIME ZONE)?(\[\])?\)", sql_type):
-        return frozenset({""})
-    fields = re.findall(r'(?:^STRUCT\(|, )(?:"((?:[^"]|"")+)"|(\w+)) TIMESTAMP(?:_\w+)?\b', sql_type)
-    return frozenset((quoted.replace('""', '"') or plain).lower() for quoted, plain in fields)
+def times_of(sql_type: str) -> Times:
+    """Where a value of `sql_type`, a type as DuckDB writes it, has its times; JSON does not tell them from texts."""
+    return _times(["", *reversed(_TOKEN.findall(sql_type))]) if sql_type else False
+
+
+def times_at(times: Times, name: str) -> Times:
+    """Where the field of this `name` has its times."""
+    return times.get(name.lower(), times.get(None, False)) if isinstance(times, dict) else False
+
+
+def _times(tokens: list[str]) -> Times:
+    """Where the type has its times that the last of `tokens` begins; its tokens are taken away."""
+    word = tokens.pop()
+    is_named = word in {"STRUCT", "UNION"}
+    inside = _times_inside(tokens, is_named=is_named) if tokens[-1] == "(" else []
+    while tokens[-1] not in _MARKS:
+        tokens.pop()  # WITH TIME ZONE
+    while tokens[-1] == "[":
+        while tokens.pop() != "]":
+            pass
+    if is_named:
+        return dict(inside)
+    return {None: inside[-1][1]} if word == "MAP" else word.startswith("TIMESTAMP")
+
+
+def _times_inside(tokens: list[str], *, is_named: bool) -> list[tuple[str | None, Times]]:
+    """The name of each part within brackets, which may lack in a STRUCT of row(...), and where it has its times."""
+    found: list[tuple[str | None, Times]] = []
+    while tokens.pop() in {"(", ","}:
+        name = tokens.pop() if is_named and tokens[-2] not in _MARKS else ""
+        name = name[1:-1].replace('""', '"') if name.startswith('"') else name
+        found.append((name.lower(), _times(tokens)))
+    return found

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from threading import Event
 from typing import Any, NamedTuple
 
-from apikit_sql.column_types import Column
+from apikit_sql.column_types import Column, ColumnType, ListOf, Struct
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.connector.template import fields_of
 from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, why_none
 from apikit_sql.engine.limit_headers import Quota
-from apikit_sql.engine.pagination import PageRequest
+from apikit_sql.engine.pagination import PageRequest, Progress, next_request
 from apikit_sql.engine.probe import Probe
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
-from apikit_sql.errors import CallError, DecodeError, PaginationError
+from apikit_sql.errors import CallError, DecodeError, OriginError, PaginationError
 from apikit_sql.plan.call import Call
 from apikit_sql.plan.planner import USUAL_DEFAULTS, Defaults, plan_call
 from apikit_sql.plan.request_plan import ScanPlan
@@ -105,14 +105,14 @@ def _of_page(
     page = probe.page
     assert page is not None  # noqa: S101 - else there is an error
     records = read_records(page)
-    paging = _paging(plan, page, probe.request)
+    paging = _paging(plan, page, probe)
     more = []
     if page.envelope.is_single and (inner := _inner_lists(records, page.envelope.record_path)):
         more.append(f"it has lists: {', '.join(inner)}; for the records of one say data_path := '{inner[0]}'")
     if not records:
         more.append("the page is empty, so nothing tells its columns")
     evidence = probe.hide("; ".join([paging.evidence.rstrip("."), *more]))
-    columns = tuple(replace(c, name=probe.hide(c.name)) for c in infer_columns(plan, records)) if records else ()
+    columns = tuple(_hidden(each, probe.hide) for each in infer_columns(plan, records)) if records else ()
     path = page.envelope.record_path
     found = Suggestion(call, connector, plan, paging.found, paging.is_whole, evidence, path, columns, probe.hide)
     return replace(
@@ -127,20 +127,33 @@ def _of_page(
 
 
 class _Paging(NamedTuple):
-    """How the API pages, and what told it. It `is_whole` unless there are pages that nothing leads to."""
+    """How the API pages, and what told it. It `is_whole` unless there are pages that no scan gets to."""
 
     found: PaginationConfig
     evidence: str
     is_whole: bool = True
 
 
-def _paging(plan: ScanPlan, page: Page, request: PageRequest) -> _Paging:
+def _paging(plan: ScanPlan, page: Page, probe: Probe) -> _Paging:
     """The connector's own word on it, else the page's."""
     said = plan.request.pagination
-    own = _told_by(said.model_copy(update={"strategy": "auto"}), page, request)
-    if said.strategy == "auto":
-        return own
-    return _Paging(said, f"declared by {plan.request.connector}; the page itself: {own.evidence}")
+    found = _told_by(said.model_copy(update={"strategy": "auto"}), page, probe.request)
+    if said.strategy != "auto":
+        found = _Paging(said, f"declared by {plan.request.connector}; the page itself: {found.evidence}")
+    if refusal := _refusal(found.found, page, probe):
+        return found._replace(evidence=f"{found.evidence}; but {refusal}", is_whole=False)
+    return found
+
+
+def _refusal(settings: PaginationConfig, page: Page, probe: Probe) -> str:
+    """Why a scan would not go on to the page after this first one, `` where it would, or there is none."""
+    try:
+        following = next_request(settings, page, Progress().after(settings, probe.request, page))
+        if following is not None:
+            probe.check(following)
+    except (OriginError, PaginationError) as error:
+        return str(error)
+    return ""
 
 
 def _told_by(settings: PaginationConfig, page: Page, request: PageRequest) -> _Paging:
@@ -152,6 +165,17 @@ def _told_by(settings: PaginationConfig, page: Page, request: PageRequest) -> _P
     except PaginationError as error:
         return _Paging(found.pagination, str(error), is_whole=False)
     return _Paging(found.pagination, why_none(page, request))
+
+
+def _hidden(column: Column, hide: Callable[[str], str]) -> Column:
+    """The column without a credential in its name or those of its fields."""
+    return replace(column, name=hide(column.name), type=_hidden_type(column.type, hide))
+
+
+def _hidden_type(kind: ColumnType, hide: Callable[[str], str]) -> ColumnType:
+    if isinstance(kind, Struct):
+        return Struct(tuple((hide(name), _hidden_type(inner, hide)) for name, inner in kind.fields))
+    return ListOf(_hidden_type(kind.element, hide)) if isinstance(kind, ListOf) else kind
 
 
 def _inner_lists(records: list[Any], path: str) -> list[str]:

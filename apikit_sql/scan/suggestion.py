@@ -32,7 +32,7 @@ Settings = dict[str, Any]
 class Suggestion:
     """What was asked, and what its page has told.
 
-    It `is_whole` unless the API has more pages that nothing leads to. `hide` masks the credential.
+    It `is_whole` unless the API has more pages that no scan gets to. `hide` masks the credential.
     """
 
     call: Call
@@ -86,7 +86,7 @@ def manifest_text(found: Suggestion) -> str:
         for param in found.params
         if is_secret_param(param)
     ]
-    is_told = all(column.path == (column.name,) for column in found.columns)
+    is_told = all(each.path == (each.name,) and MASK not in str(each.type) for each in found.columns)
     if not is_told:
         notes.append("Its columns are not declared, for not all of them are fields of a record by their own names.")
     columns = {column.name: type_text(column.type) for column in found.columns} if is_told else {}

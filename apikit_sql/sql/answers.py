@@ -65,7 +65,7 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
         case name if name in _SENDING:
             return _of_api(database, question, text)
         case name if name in _OF_THE_NEWEST:
-            return _OF_THE_NEWEST[name](database.permissions.session, read_newest(text))
+            return _OF_THE_NEWEST[name](database.permissions.session, read_newest(name, text))
         case other:
             return _dataset_of_texts(database, other, json.loads(text))
 

@@ -55,13 +55,13 @@ _LAST_ERROR = columns_of_types(
 _HELP = columns_of_types({"function": "VARCHAR", "signature": "VARCHAR", "gives": "VARCHAR", "help": "VARCHAR"})
 
 
-def read_newest(arguments: str) -> int:
-    """How many rows were asked for, all unless `newest` says. Raises CallError for what is no number of rows."""
+def read_newest(function: str, arguments: str) -> int:
+    """How many rows of `function` were asked for, all unless `newest` says. Raises CallError for what is no number."""
     newest = json.loads(arguments)["newest"]
     if newest is None:
         return _ALL
     if not isinstance(newest, int) or isinstance(newest, bool) or newest < 0:
-        message = f"newest is {newest!r}, not a number of rows."
+        message = f"{function}: newest is {newest!r}, not a number of rows."
         raise CallError(message)
     return newest
 

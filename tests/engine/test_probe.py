@@ -5,6 +5,7 @@ import pytest
 
 from apikit_sql.connector.protocol import AuthConfig, RetryConfig
 from apikit_sql.engine.limit_headers import Quota
+from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.probe import Probe, probe
 from apikit_sql.errors import AuthError, DecodeError, OriginError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
@@ -106,6 +107,27 @@ def test_what_tells_of_no_limit_has_none() -> None:
 def test_a_refused_host_raises() -> None:
     with pytest.raises(OriginError, match=r"away from https://api\.test"):
         probed(httpx.Response(302, headers={"location": "https://evil.test/"}))
+
+
+def test_a_request_that_a_scan_would_not_send_is_told() -> None:
+    found, hand = probed(Table(numbered(3)))
+
+    found.check(PageRequest("https://api.test/items", (("page", "2"),)))
+    with pytest.raises(
+        OriginError, match=r"^api: a next link leads to https://evil\.test, away from https://api\.test"
+    ):
+        found.check(PageRequest("https://evil.test/items"))
+
+    assert len(hand.sent) == 1
+
+
+def test_nor_is_one_sent_that_carries_the_credential_elsewhere() -> None:
+    auth = AuthConfig.model_validate({"type": "bearer", "token": "canary-9"})
+    found, _ = probed(Table(numbered(3)), plan_of(auth=auth, allowed_origins=("https://cdn.test",)))
+
+    found.check(PageRequest("https://cdn.test/items"))
+    with pytest.raises(OriginError, match="carries the credential along"):
+        found.check(PageRequest("https://cdn.test/items?k=canary-9"))
 
 
 def test_the_credential_is_masked() -> None:

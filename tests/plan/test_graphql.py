@@ -2,6 +2,9 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn
 
 import pytest
@@ -53,6 +56,27 @@ def variables(plan: ScanPlan) -> Any:
     return body(plan)["variables"]
 
 
+@contextmanager
+def at_most(calls: int) -> Iterator[None]:
+    """Fails once more than so many Python functions are called while inside."""
+    seen = 0
+
+    def count(_: FrameType, event: str, __: object) -> None:
+        nonlocal seen
+        seen += event == "call"
+        if seen > calls:
+            sys.setprofile(None)
+            message = f"more than {calls:,} calls"
+            raise AssertionError(message)
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
+
+
 def issues(
     inside: str, first: str = "first: $first, after: $after", declared: str = "$first: Int, $after: String"
 ) -> str:
@@ -60,6 +84,7 @@ def issues(
 
 
 PAGE_INFO = "pageInfo { hasNextPage endCursor }"
+TIME, SENT = "2026-01-01 02:00:00+02", "2026-01-01T00:00:00Z"
 
 
 class TestRequest:
@@ -122,6 +147,57 @@ class TestRequest:
             "none": None,
         }
 
+    @pytest.mark.parametrize(
+        ("sql_type", "value", "sent"),
+        [
+            ("STRUCT(since TIMESTAMP WITH TIME ZONE)", {"since": TIME}, {"since": SENT}),
+            (
+                "STRUCT(x DECIMAL(2,1), since TIMESTAMP, s VARCHAR)",
+                {"x": 1, "since": TIME, "s": TIME},
+                {"x": 1, "since": SENT, "s": TIME},
+            ),
+            ("STRUCT(t TIMESTAMP WITH TIME ZONE)[]", [{"t": TIME}, {"t": None}], [{"t": SENT}, {"t": None}]),
+            ("TIMESTAMP_NS[2][]", [[TIME, TIME]], [[SENT, SENT]]),
+            ("MAP(VARCHAR, TIMESTAMP WITH TIME ZONE)", {"a": TIME}, {"a": SENT}),
+            (
+                "MAP(TIMESTAMP, STRUCT(t TIMESTAMP[], u VARCHAR))",
+                {TIME: {"t": [TIME], "u": TIME}},
+                {TIME: {"t": [SENT], "u": TIME}},
+            ),
+            ("UNION(num INTEGER, t TIMESTAMP)", {"t": TIME}, {"t": SENT}),
+            (
+                """STRUCT("a, ""(b" STRUCT("T" TIMESTAMP), e ENUM(')', ', t TIMESTAMP'))""",
+                {'a, "(b': {"T": TIME}, "e": TIME},
+                {'a, "(b': {"T": SENT}, "e": TIME},
+            ),
+            (
+                'STRUCT(n "NULL", "TIMESTAMP" VARCHAR, t TIMESTAMP)',
+                {"TIMESTAMP": TIME, "t": TIME},
+                {"TIMESTAMP": TIME, "t": SENT},
+            ),
+            ("STRUCT(INTEGER, TIMESTAMP)", {"": TIME}, {"": SENT}),
+            ("STRUCT(INTEGER, MAP(VARCHAR, TIMESTAMP))[]", [{"": TIME}], [{"": TIME}]),
+            ("JSON", {"t": TIME}, {"t": TIME}),
+        ],
+    )
+    def test_times_within_do_too_and_nothing_else(self, sql_type: str, value: object, sent: object) -> None:
+        plan = planned(
+            "query($f: F, $t: String) { a }",
+            variables={"f": value, "t": TIME},
+            variables_type=f"STRUCT(f {sql_type}, t VARCHAR)",
+        )
+
+        assert variables(plan) == {"f": sent, "t": TIME}
+
+    def test_every_value_of_a_map_may_hold_times(self) -> None:
+        plan = planned(
+            "query($a: F, $b: F) { a }",
+            variables={"a": {"t": TIME}, "b": {"t": None}},
+            variables_type="MAP(VARCHAR, STRUCT(t TIMESTAMP WITH TIME ZONE))",
+        )
+
+        assert variables(plan) == {"a": {"t": SENT}, "b": {"t": None}}
+
     def test_variables_may_be_json_text(self) -> None:
         assert variables(planned("query($n: Int) { a }", variables='{"n": 3}')) == {"n": 3}
 
@@ -170,6 +246,41 @@ class TestRows:
 
         assert planned(query).request.unfollowed == (("a", "b", "hasNextPage"),)
 
+    @pytest.mark.parametrize("spread", ["...f{0} ...f{0}", "... on Q {{ ...f{0} }} ...f{0} ... {{ ...f{0} }}"])
+    def test_a_fragment_is_spread_once_by_however_many_ways(self, spread: str) -> None:
+        levels = 40
+        fragments = [f"fragment f{n} on Q {{ {spread.format(n + 1)} }}" for n in range(levels)]
+        query = f"{{ {spread.format(0)} }} {' '.join(fragments)} fragment f{levels} on Q {{ rows {{ id }} }}"
+
+        with at_most(calls=100_000):
+            plan = planned(query)
+
+        assert plan.request.record_path == "data.rows"
+
+    def test_fields_of_one_name_in_several_fragments_are_one(self) -> None:
+        query = f"""
+            query($first: Int, $after: String) {{ ...A ...B ...A }}
+            fragment A on Query {{ r {{ ...Nodes x: marks {{ pageInfo {{ endCursor }} }} }} }}
+            fragment B on Query {{ r {{ ...Nodes ...Page x: marks {{ pageInfo {{ hasNextPage }} }} }} }}
+            fragment Nodes on R {{ issues(first: $first, after: $after) {{ nodes {{ id }} }} }}
+            fragment Page on R {{ issues(first: $first, after: $after) {{ {PAGE_INFO} }} }}"""
+
+        plan = planned(query, connection_path="r.issues")
+
+        assert plan.request.record_path == "data.r.issues.nodes"
+        assert plan.request.unfollowed == (("r", "x", "pageInfo", "hasNextPage"),)
+
+    def test_a_fragment_is_spread_again_in_another_field(self) -> None:
+        query = "{ a { ...F } b { ...F } } fragment F on A { c { hasNextPage } }"
+
+        assert planned(query).request.unfollowed == (("a", "c", "hasNextPage"), ("b", "c", "hasNextPage"))
+
+    def test_a_long_chain_of_fragments_is_followed_to_its_end(self) -> None:
+        chain = [f"fragment f{n} on Q {{ ...f{n + 1} }}" for n in range(2_000)]
+        query = f"{{ ...f0 }} {' '.join(chain)} fragment f2000 on Q {{ rows {{ id }} }}"
+
+        assert planned(query).request.record_path == "data.rows"
+
 
 class TestConnectionsThatAreNotFollowed:
     def test_each_that_tells_of_a_next_page_is_known_by_its_path(self) -> None:
@@ -207,6 +318,15 @@ class TestRefused:
 
     def test_a_query_that_is_nested_too_deeply_is_refused(self) -> None:
         assert "nested too deeply" in refused("{a" * 100_000)
+
+    def test_an_answer_that_doubles_with_every_fragment_is_refused(self) -> None:
+        fragments = [f"fragment f{n} on Q {{ a {{ ...f{n + 1} }} b {{ ...f{n + 1} }} }}" for n in range(40)]
+        query = f"{{ ...f0 }} {' '.join(fragments)} fragment f40 on Q {{ id }}"
+
+        with at_most(calls=1_000_000):
+            text = refused(query)
+
+        assert text == "apikit_graphql: with its fragments the query asks for more than 10,000 fields."
 
     def test_a_parser_that_reaches_its_depth_is_no_crash(self, monkeypatch: pytest.MonkeyPatch) -> None:
         def parse(_: str) -> NoReturn:

@@ -110,6 +110,18 @@ def test_what_a_server_tells_back_of_a_credential_is_masked(session: Session, ap
     assert "canary" not in f"{found.suggested_config()} {found.evidence}"
 
 
+def test_it_is_masked_in_the_names_of_fields_as_well(session: Session, api: FakeApi) -> None:
+    api.routes["/items"] = httpx.Response(200, json=[{"a": {'canary"8': 1, "b": [{'x canary"8': 2}]}}])
+    auth = AuthConfig.model_validate({"type": "bearer", "token": 'canary"8'})
+
+    found = inspected(session, "/items", {"name": "api.test", "base_url": BASE_URL, "auth": auth})
+
+    mask = "***REDACTED***"
+    assert found.schema_sample() == {"a": f'STRUCT("{mask}" BIGINT, "b" STRUCT("x {mask}" BIGINT)[])'}
+    assert "canary" not in f"{found.suggested_config()} {found.columns}"
+    assert "# Its columns are not declared" in (found.suggested_config() or "")
+
+
 def test_a_stream_that_needs_a_parameter_says_which(session: Session, api: FakeApi) -> None:
     needs = {
         "path": "/s",

@@ -97,6 +97,20 @@ class TestRows:
         assert str(rows(sql)[0][0].astimezone(tz=None).timestamp()) == "1735779845.0"
         assert variables(api.seen[0]) == {"t": "2025-01-02T01:04:05Z"}
 
+    def test_times_within_variables_are_rfc_3339_as_well(self, rows: Rows, api: FakeApi) -> None:
+        api.routes["/graphql"] = httpx.Response(200, json={"data": {"hello": 1}})
+        time = "TIMESTAMPTZ '2026-01-01 02:00:00+02'"
+        within = f"{{moment: {time}, map: MAP {{'k': {time}}}}}"
+        given = f"{{f: {{since: {time}, share: 0.5, text: '2026-01-01 00:00:00+00'}}, l: [{within}]}}"
+
+        rows(f"FROM apikit_graphql({URL}, 'query($f: F, $l: [L]) {{ hello }}', variables := {given})")
+
+        at = "2026-01-01T00:00:00Z"
+        assert variables(api.seen[0]) == {
+            "f": {"since": at, "share": 0.5, "text": "2026-01-01 00:00:00+00"},
+            "l": [{"moment": at, "map": {"k": at}}],
+        }
+
     def test_a_variable_of_sql_may_hold_the_query(self, con: Con) -> None:
         con.execute("SET VARIABLE q = 'query($n: String!) { repository(name: $n) { name } }'")
 

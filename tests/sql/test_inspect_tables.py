@@ -148,6 +148,51 @@ class TestFeedingBack:
             assert read_back(con, found.manifest, tmp_path) == as_rows(first)
 
     @pytest.mark.parametrize(
+        ("link", "told"),
+        [
+            ("https://evil.test/?page=2", "a next link leads to https://evil.test, away from https://api.test. If"),
+            ("https://[", "the next link 'https://[' is no URL"),
+        ],
+    )
+    @pytest.mark.parametrize("connector", [BASE_URL, "shop"])
+    def test_a_next_page_that_no_scan_goes_to_is_told_and_the_first_is_read(  # noqa: PLR0917 - pytest names them
+        self, con: Con, api: FakeApi, tmp_path: Path, connector: str, link: str, told: str
+    ) -> None:
+        file = tmp_path / "shop.toml"
+        file.write_text(f'base_url = "{BASE_URL}"\npagination = {{ strategy = "next_url", next_url_path = "next" }}\n')
+        apikit_sql.install(con, connectors=[file])
+        api.routes["/items"] = httpx.Response(200, json={"items": [{"a": 1}], "next": link})
+
+        found = inspected(con, "/items", connector)
+
+        assert len(api.seen) == 1
+        assert (found.status, found.error, found.record_count, found.strategy) == (200, None, 1, "next_url")
+        assert "next URL at next; but " in (found.evidence or "")
+        assert told in (found.evidence or "")
+        assert (found.sql or "").endswith("pages := 1);")
+        assert con.execute(found.sql or "").fetchall() == [(1,)]
+        assert tomllib.loads(found.manifest or "")["streams"]["items"]["columns"] == {"a": "BIGINT"}
+
+    def test_the_manifest_of_such_a_page_is_never_a_short_table(self, con: Con, api: FakeApi, tmp_path: Path) -> None:
+        api.routes["/items"] = httpx.Response(200, json={"items": [{"a": 1}], "next": "https://evil.test/?page=2"})
+
+        found = inspected(con, "/items")
+
+        with pytest.raises(duckdb.Error, match=r"leads to https://evil\.test"):
+            read_back(con, found.manifest or "", tmp_path)
+
+    def test_a_declared_none_reads_what_it_reads(self, con: Con, api: FakeApi, tmp_path: Path) -> None:
+        file = tmp_path / "shop.toml"
+        file.write_text(f'base_url = "{BASE_URL}"\npagination = "none"\n')
+        apikit_sql.install(con, connectors=[file])
+        api.routes["/items"] = httpx.Response(200, json={"items": [{"a": 1}], "next": "https://evil.test/?page=2"})
+
+        found = inspected(con, "/items", "shop")
+
+        assert found.evidence == "declared by shop; the page itself: next URL at next"
+        assert con.execute(found.sql or "").fetchall() == [(1,)]
+
+    @pytest.mark.parametrize(
         ("path", "params", "strategy", "count"),
         [
             ("/issues", {}, "link", len(demo_data.issues())),
@@ -438,6 +483,17 @@ class TestErrors:
 
         assert limit is not None
         assert (limit["limit"], limit["remaining"], limit["resets_at"].timestamp()) == (60, 0, 4102444800)
+
+    @pytest.mark.parametrize("reset", ["0001-01-01T00:00:00+14:00", "-99999999999999999", "9" * 18])
+    def test_a_reset_out_of_every_calendar_is_within_one(self, con: Con, api: FakeApi, reset: str) -> None:
+        headers = {"x-ratelimit-remaining": "5", "x-ratelimit-reset": reset}
+        api.routes["/items"] = httpx.Response(200, json=[{"id": 1}], headers=headers)
+
+        limit = inspected(con, "/items").rate_limit
+
+        assert limit is not None
+        assert (limit["limit"], limit["remaining"]) == (None, 5)
+        assert limit["resets_at"].timestamp() == (32_503_680_000 if reset.startswith("9") else 0)
 
     @pytest.mark.parametrize(
         ("call", "told"),

@@ -439,8 +439,9 @@ def test_only_the_newest_are_told(rows: Rows, newest: int, kept: int) -> None:
 
 @pytest.mark.parametrize("newest", ["-1", "'many'", "1.5", "true"])
 def test_what_is_no_number_of_rows_is_refused(rows: Rows, newest: str) -> None:
-    with pytest.raises(duckdb.Error, match="not a number of rows"):
-        rows(f"FROM apikit_scans(newest := {newest})")
+    for function in ("apikit_scans", "apikit_requests", "apikit_errors"):
+        with pytest.raises(duckdb.Error, match=rf"{function}: newest is .*, not a number of rows\."):
+            rows(f"FROM {function}(newest := {newest})")
 
 
 # ---- requests
