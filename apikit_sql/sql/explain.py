@@ -126,21 +126,33 @@ def _unsure(
     likeness: Mapping[tuple[int, int], float],
     pairs: Mapping[int, int],
 ) -> set[int]:
-    """The scans that might as well be at another place of the plan, of which it tells something else."""
-    at = {place: number for number, place in pairs.items()}
-    unsure = set()
-    for number, place in pairs.items():
-        for other in range(len(plan)):
-            there = at.get(other)
-            lost = likeness[number, place] - likeness[number, other]
-            if plan[other].facts == plan[place].facts or not likeness[number, other]:
-                continue
-            if there is None:
-                unsure |= {number} if lost <= 0 else set()
-            elif scans[there].asks != scans[number].asks and likeness[there, place]:
-                lost += likeness[there, other] - likeness[there, place]
-                unsure |= {number, there} if lost <= 0 else set()
+    """The scans that might as well change places in the plan with others, which ask and fare differently."""
+
+    def fits_as_well(one: int, other: int) -> bool:
+        here, there = likeness[one, pairs[other]], likeness[other, pairs[one]]
+        return bool(here and there) and here + there >= likeness[one, pairs[one]] + likeness[other, pairs[other]]
+
+    groups: list[set[int]] = []
+    for number in pairs:
+        joined = [group for group in groups if any(fits_as_well(number, other) for other in group)]
+        groups = [group for group in groups if group not in joined] + [{number}.union(*joined)]
+    free = set(range(len(plan))) - set(pairs.values())
+    unsure = {
+        number
+        for number, place in pairs.items()
+        for other in free
+        if likeness[number, other] >= likeness[number, place] and _fate(plan[other]) != _fate(plan[place])
+    }
+    for group in groups:
+        asks, fares = [scans[number].asks for number in group], [_fate(plan[pairs[number]]) for number in group]
+        if any(each != asks[0] for each in asks) and any(each != fares[0] for each in fares):
+            unsure |= group
     return unsure
+
+
+def _fate(shown: PlanScan) -> tuple[object, ...]:
+    """What the plan tells of a scan beside what the scan is known by."""
+    return shown.read, shown.is_repeated, shown.not_pushed, shown.narrowed if PUSHES_WHILE_RUNNING else ()
 
 
 def _scan_row(scan: RecordedScan, shown: PlanScan, sampled: set[RequestPlan]) -> Row:

@@ -49,11 +49,6 @@ class PlanScan:
     narrowed: set[str] = field(default_factory=set)
     is_known: bool = True
 
-    @property
-    def facts(self) -> tuple[object, ...]:
-        """What it tells of a scan beside what the scan is known by."""
-        return self.read, self.is_repeated, self.narrowed, self.not_pushed
-
     def concerns(self, condition: str) -> frozenset[str]:
         """Its columns that `condition` names."""
         return (self.columns | {name.partition(".")[0] for name in self.columns}) & words(condition)

@@ -574,6 +574,13 @@ def test_scans_that_the_plan_does_not_tell_apart_are_unknown(shop: Con, sql: str
     assert {row["why"] for row in told} == {"DuckDB's plan does not tell these scans apart"}
 
 
+def test_all_that_look_alike_are_unknown_also_where_two_are_the_same(shop: Con) -> None:
+    told = explained(shop, "SELECT * FROM (FROM shop.notes LIMIT 3) a, shop.remarks b, shop.remarks c")
+
+    assert [row["path"] for row in told] == ["/notes", "/remarks", "/remarks"]
+    assert {row["requests"] for row in told} == {None}
+
+
 def test_scans_of_other_columns_are_told_apart(shop: Con) -> None:
     told = explained(shop, f"SELECT * FROM (FROM shop.notes WHERE text || 'x' = 't1x') a, (SELECT id FROM {TOTAL}) b")
 

@@ -153,7 +153,7 @@ def test_every_operator_is_named() -> None:
 
 
 def test_a_text_without_values_keeps_its_names() -> None:
-    assert without_values("(a = 'it''s') AND b2 IN (3, 4.5)") == "(a = {0}) AND b2 IN ({0}, {0})".format(MASK)
+    assert without_values("(a = 'it''s') AND b2 IN (3, 4.5)") == f"(a = {MASK}) AND b2 IN ({MASK}, {MASK})"
 
 
 @pytest.mark.parametrize(("kind", "columns"), [("INNER", {"a"}), ("SEMI", {"a"}), ("LEFT", set()), ("ANTI", set())])
