@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.pagination import PageRequest, first_request
@@ -30,13 +30,15 @@ class Estimate:
 class Outlook:
     """What is known of a trip before it begins: its requests, the first one's URL without secrets, and its limit.
 
-    `credential` is the name of what it is signed with; `remaining` is None where the API has told no limit yet.
+    `credential` is the name of what it is signed with, and `hide` masks its values in a text; `remaining` is None where
+    the API has told no limit yet.
     """
 
     estimate: Estimate
     url: str
     credential: str
     remaining: int | None
+    hide: Callable[[str], str] = field(repr=False)
 
 
 def estimate(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Estimate:

@@ -173,7 +173,7 @@ class Session:
         access = self._sharing.access(plan, ScanRecord())
         found, quota = estimate(plan, access, self._samples.kept(plan)), access.limiter.binding
         url = redact_url(found.first.full_url, access.credential.secrets)
-        return Outlook(found, url, access.credential.name, quota.remaining if quota else None)
+        return Outlook(found, url, access.credential.name, quota.remaining if quota else None, access.credential.hide)
 
     def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
         """The number of each of `asked`, all of the API of `plan`, and the JSON that answers it, as they come.

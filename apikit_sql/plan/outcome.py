@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from apikit_sql.connector.manifest import KeyColumn
 from apikit_sql.plan.predicate import Compared, Predicate
-from apikit_sql.plan.pushdown import Choice, Narrowing, SentBound, narrow
+from apikit_sql.plan.pushdown import Choice, Narrowing, SentBound, narrow, shown_value
 from apikit_sql.plan.request_plan import ScanPlan
 from apikit_sql.plan.rounding import exact_text
 
@@ -55,7 +55,9 @@ def _bound_text(bound: SentBound) -> str:
 
 
 def _parameter(key: KeyColumn, text: str) -> str:
-    return f"{{{key.path}}} = {text}" if key.path else f"{key.param}={text}"
+    if key.path:
+        return f"{{{key.path}}} = {text}"
+    return f"{key.param}={shown_value(key, text)}"
 
 
 def _why_unasked(scan: ScanPlan, predicate: Predicate) -> str:

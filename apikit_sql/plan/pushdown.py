@@ -18,6 +18,7 @@ from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
 from apikit_sql.plan.request_plan import Keys, ScanPlan, Trip
 from apikit_sql.plan.rounding import bound_text, exact_text
 from apikit_sql.plan.values import param_text
+from apikit_sql.redaction import MASK, is_masked_param
 
 #: How many values a closed integer range may have to be read as an IN list (DuckDB 1.x makes ranges of dense IN lists).
 LARGEST_RANGE = 1_000
@@ -208,10 +209,15 @@ def _why_not_said(key: KeyColumn, value: Value) -> str:
     """Why the parameter of `key` cannot carry `value`, `` where it can."""
     text = exact_text(value, key.format)
     if text is None:
-        return f"the parameter cannot say {value} exactly"
+        return f"the parameter cannot say {shown_value(key, value)} exactly"
     if key.values and text not in key.values:
-        return f"{text} is none of the values that the API takes: {', '.join(key.values)}"
+        return f"{shown_value(key, text)} is none of the values that the API takes: {', '.join(key.values)}"
     return ""
+
+
+def shown_value(key: KeyColumn, value: Value) -> str:
+    """`value` as a text may show it: masked where URLs mask the parameter that carries it."""
+    return MASK if is_masked_param(key.param or "") else str(value)
 
 
 def _length(choice: Choice) -> int:
@@ -236,7 +242,9 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
 
 def _not_asked(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
     allowed = f" (one of {', '.join(key.values)})" if key.values else ""
-    return f"{scan.shown} cannot ask for {key.column} = {', '.join(map(str, values))}{allowed}."
+    return (
+        f"{scan.shown} cannot ask for {key.column} = {', '.join(shown_value(key, value) for value in values)}{allowed}."
+    )
 
 
 def _closed_range(bounds: Sequence[Compared], largest: int) -> Iterable[tuple[Value, ...]]:
@@ -261,7 +269,7 @@ def _bounds(keys: Iterable[KeyColumn], predicates: Sequence[Predicate]) -> Itera
                     is_rounded = found[1] != exact_text(value, key.format) or not _says(predicate, operator)
                     why = "" if found == best else "a tighter bound is sent"
                     if found[1] is None:
-                        why = f"the parameter cannot say {value} as {operator}"
+                        why = f"the parameter cannot say {shown_value(key, value)} as {operator}"
                     yield SentBound(key, found[1] or "", predicate, is_rounded, why)
 
 

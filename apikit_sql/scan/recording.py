@@ -54,6 +54,11 @@ class RecordedScan:
     columns: tuple[str, ...]
     condition: pc.Expression | None
 
+    @property
+    def asks(self) -> tuple[object, ...]:
+        """What tells it from scans that would send the same."""
+        return self.table.plan, self.trips(), self.asked()
+
     def trips(self) -> tuple[Trip, ...]:
         """The trips that it takes. Raises CallError where a required key column has no value."""
         return push_down(self.table.plan, pushable(self.table.columns, read_predicates(self.condition)))

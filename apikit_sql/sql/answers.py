@@ -15,7 +15,7 @@ from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database, raised_as_text
 from apikit_sql.sql.dry_run import dry_run_dataset
-from apikit_sql.sql.explain import explain_dataset, recorded
+from apikit_sql.sql.explain import recorded
 from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
 from apikit_sql.sql.introspection import (
     errors_dataset,
@@ -58,8 +58,6 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     match question["function"]:
         case catalog.RECORD:
             return recorded(database, question, answer)
-        case catalog.EXPLAIN.name:
-            return explain_dataset(database, text)
         case catalog.DRY_RUN.name:
             return dry_run_dataset(text, database.permissions)
         case name if name in _SENDING:
@@ -106,7 +104,7 @@ def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str,
             return streams_dataset(definition(_needed(function, texts, "connector"), permissions))
         case catalog.ATTACH.name:
             name = _needed(function, texts, "connector")
-            return attached_dataset(attach(database, name, texts["name"]))
+            return attached_dataset(attach(database, name, texts["name"]).tables)
         case catalog.DETACH.name:
             name = _needed(function, texts, "name")
             return detached_dataset(name, was_there=database.catalogs.detach(name, texts["current"] or ""))

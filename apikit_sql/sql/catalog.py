@@ -10,6 +10,8 @@ from types import MappingProxyType
 BIND_FUNCTION = "__apikit_bind"
 #: The scalar function that marks each call of a mutation, and counts the copies that DuckDB makes of one.
 MARK_FUNCTION = "__apikit_mark"
+#: The scalar function behind apikit_explain(): its arguments as JSON, and the caller's variables -> its rows.
+EXPLAIN_FUNCTION = "__apikit_explained"
 #: What the view and the macro of a stream ask for.
 STREAM = "stream"
 #: What tables and functions ask for while their statement is explained: to be written down, not to be read.

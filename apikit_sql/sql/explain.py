@@ -1,48 +1,30 @@
 """apikit_explain(): the requests that a SELECT would send, told by running it with its API tables empty.
 
-The statement runs on a cursor of its own, where the functions behind ours mean something else: a table takes note of
-its scans and has no rows, and a function of a row gives NULL. DuckDB itself decides what it pushes into each scan, so
-nothing of that is guessed; what it does not push stands in its plan.
+DuckDB itself decides what it pushes into each scan, so nothing of that is guessed; what it does not push stands in its
+plan. It is told while it is read, not while it is bound: only then can a subquery see the caller's variables.
 """
 
 from __future__ import annotations
 
 import json
-import re
-import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-import duckdb
+import pyarrow as pa
 
 from apikit_sql.engine.estimate import Estimate
 from apikit_sql.errors import ApikitError, CallError
-from apikit_sql.identifiers import quoted
-from apikit_sql.plan.request_plan import RequestPlan
+from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+from apikit_sql.redaction import is_masked_param
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.scan.recording import Asked, RecordedScan, Recording
-from apikit_sql.sql.catalog import (
-    BIND_FUNCTION,
-    CALLED,
-    EXPLAIN,
-    FUNCTIONS,
-    PROBING,
-    RECORD,
-    SCALAR_FUNCTIONS,
-    bind_sql,
-    call_sql,
-    literal,
-    object_sql,
-    type_sql,
-)
+from apikit_sql.sql.catalog import ATTACH, DETACH, EXPLAIN, EXPLAIN_FUNCTION, INSPECT, SCHEMA, literal
 from apikit_sql.sql.database import Database
-from apikit_sql.sql.plan_tree import PlanScan, plan_scans, words
+from apikit_sql.sql.plan_tree import PlanScan, without_values, words
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
-from apikit_sql.sql.seam import PUSHES_WHILE_RUNNING, prepare
-from apikit_sql.sql.table_names import with_calls
-
-Con = duckdb.DuckDBPyConnection
+from apikit_sql.sql.registry_tables import attached_dataset, detached_dataset
+from apikit_sql.sql.rehearsal import rehearsed
+from apikit_sql.sql.seam import PUSHES_WHILE_RUNNING
 
 _COLUMNS = columns_of_types(
     {
@@ -51,40 +33,34 @@ _COLUMNS = columns_of_types(
         "credential": "VARCHAR", "remaining": "BIGINT",
     }
 )  # fmt: skip
-_VARIABLE = re.compile(r"getvariable\s*\(\s*'((?:[^']|'')*)'\s*\)", re.IGNORECASE)
+#: The type of the rows, as SQL has it.
+EXPLAINED = "STRUCT(" + ", ".join(f"{column.name} {column.type}" for column in _COLUMNS) + ")[]"
+_VARIABLES = "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) FROM duckdb_variables())"
+#: What is not answered while it is explained.
+_EMPTY = {ATTACH.name: attached_dataset(()), DETACH.name: detached_dataset("", was_there=False).emptied()}
+_UNKNOWN = PlanScan(is_known=False)
+_UNLIKE = "DuckDB's plan does not tell these scans apart"
 
 
-def asked_again(arguments: str) -> str | None:
-    """The SQL text that asks again, with the values of the variables that the statement reads; None where it has none.
-
-    A cursor does not see its caller's variables, but what a bind answers is bound where the caller is.
-    """
-    given = json.loads(arguments)
-    names = {name.lower(): name for name in _VARIABLE.findall(str(given["sql"]))}
-    if not names or "variables" in given:
-        return None
-    values = {name.replace("''", "'"): f"getvariable('{name}')" for name in names.values()}
-    variables = object_sql(
-        {name: object_sql({"value": value, "type": type_sql(value)}) for name, value in values.items()}
-    )
-    others = {name: literal(text) for name, text in given.items()} | {"variables": variables}
-    return "FROM " + bind_sql(call_sql({"function": literal(EXPLAIN.name)}, (), others))
+def reading(arguments: str) -> str:
+    """The SQL text that explains as it is read, where the caller is: its variables are the caller's own."""
+    rows = f"unnest({EXPLAIN_FUNCTION}({literal(arguments)}, {_VARIABLES}))"
+    return f"SELECT unnest(explained) FROM (SELECT {rows} AS explained)"  # noqa: S608 - quoted
 
 
-def explain_dataset(database: Database, arguments: str) -> ScannedDataset:
-    """A row for each scan of a SELECT. Raises CallError for anything else, and what a bind of it raises."""
-    given = json.loads(arguments)
+def explained(database: Database, calls: pa.Array, variables: pa.Array) -> pa.Array:
+    """A row for each scan of each call's SELECT. Raises CallError for anything else, and what a bind of it raises."""
+    pairs = zip(calls.to_pylist(), variables.to_pylist(), strict=True)
+    found = [_rows(database, {**json.loads(call), "variables": json.loads(known or "[]")}) for call, known in pairs]
+    return pa.array(found, pa.list_(pa.struct(list(RecordsDataset(_COLUMNS, lambda: ()).schema))))
+
+
+def _rows(database: Database, given: Mapping[str, Any]) -> list[Row]:
     if not isinstance(given["sql"], str):
         message = "apikit_explain: write the statement as a text, $$ SELECT ... $$."
         raise CallError(message)
-    with _recording(database) as (key, recording), _cursor(database, key, given) as cursor:
-        recording.called.clear()  # DuckDB has bound the macros
-        try:
-            plan = _run(cursor, with_calls(given["sql"]))
-        except duckdb.Error as error:
-            raise recording.error or _refused(error) from None
-    rows = [*_scan_rows(recording.scans, plan), *map(_call_row, sorted(recording.called))]
-    return RecordsDataset(_COLUMNS, lambda: rows)
+    recording, plan = rehearsed(database, given["sql"], given)
+    return [*_scan_rows(recording.scans, plan), *map(_call_row, sorted(recording.called))]
 
 
 def recorded(
@@ -93,11 +69,14 @@ def recorded(
     """What `answer` gives to the question within `question`, its scans written down instead of read."""
     recording, asked = _known(database, question), json.loads(question["question"])
     try:
-        dataset = answer(database, asked)
-        if isinstance(dataset, RecordsDataset) and asked["function"] in {each.name for each in PROBING}:
-            recording.called.add(asked["function"])
-            return dataset.emptied()
-        return recording.of(dataset)
+        match asked["function"]:
+            case EXPLAIN.name:
+                return RecordsDataset(_COLUMNS, lambda: ())
+            case ATTACH.name | DETACH.name | INSPECT.name | SCHEMA.name as function:
+                recording.called.add(function)
+                return _EMPTY[function] if function in _EMPTY else answer(database, asked).emptied()
+            case _:
+                return recording.of(answer(database, asked))
     except ApikitError as error:
         recording.error = recording.error or error
         raise
@@ -117,80 +96,6 @@ def _known(database: Database, question: Mapping[str, str]) -> Recording:
     return recording
 
 
-@contextmanager
-def _recording(database: Database) -> Iterator[tuple[str, Recording]]:
-    """A recording and its key, known to the database while inside."""
-    key, recording = uuid.uuid4().hex, Recording()
-    database.recordings[key] = recording
-    try:
-        yield key, recording
-    finally:
-        del database.recordings[key]
-
-
-@contextmanager
-def _cursor(database: Database, key: str, given: Mapping[str, Any]) -> Iterator[Con]:
-    """A cursor with its caller's catalog, time zone and variables, on which all scans are recorded under `key`."""
-    cursor = database.cursor()
-    try:
-        prepare(cursor)
-        for function in FUNCTIONS:
-            cursor.execute(function.macro_sql(temporary=True))
-        for statement in _shadows(database, key):
-            cursor.execute(statement)
-        cursor.execute(f"SET TimeZone = {literal(given['time_zone'])}")
-        if given["search_path"]:
-            cursor.execute(f"SET search_path = {literal(given['search_path'])}")
-        for name, variable in given.get("variables", {}).items():
-            if variable["type"] != '"NULL"':
-                value = literal(json.dumps({"value": variable["value"]}))
-                kind = f"STRUCT(value {variable['type']})"
-                cursor.execute(f"SET VARIABLE {quoted(name)} = (SELECT CAST({value}::JSON AS {kind}).value)")
-        yield cursor
-    finally:
-        cursor.close()
-
-
-def _shadows(database: Database, key: str) -> Iterator[str]:
-    """The macros that stand before the functions behind ours, on one connection only."""
-    behind = f"system.main.{BIND_FUNCTION}"
-    record = object_sql({"function": literal(RECORD), "recording": literal(key), "question": "CAST(q AS VARCHAR)"})
-    yield f"CREATE TEMP MACRO {BIND_FUNCTION}(q) AS {behind}(to_json({record}))"
-    functions = [
-        (each.behind, "q, statement, mark" if each.method else "q", each.name, each.returns)
-        for each in SCALAR_FUNCTIONS
-    ]
-    functions += [(name, "q, kinds", table.function, kind) for name, table, kind in database.catalogs.functions()]
-    for name, arguments, shown, kind in functions:
-        called = json.dumps({"function": CALLED, "recording": key, "name": shown})
-        # that it is called is folded into a constant, and so told, before it runs; the value is not, or NULL might be
-        value = f"CASE WHEN random() < 0 THEN CAST({behind}({literal(called)}) || q AS {kind}) END"
-        yield f"CREATE TEMP MACRO {name}({arguments}) AS {value}"
-
-
-def _run(cursor: Con, sql: str) -> list[PlanScan]:
-    """The scans of the plan of the one SELECT in `sql`, which has run then. Raises CallError for anything else."""
-    statements = cursor.extract_statements(sql)
-    if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
-        message = "apikit_explain: the text must be one SELECT. Of CREATE TABLE ... AS, INSERT or COPY take the SELECT."
-        raise CallError(message)
-    if statements[0].named_parameters:
-        message = "apikit_explain: the statement has parameters; write their values."
-        raise CallError(message)
-    told = dict(cursor.execute("EXPLAIN (FORMAT JSON) " + sql).fetchall())
-    cursor.execute(sql).fetchall()
-    return plan_scans(json.loads(told["physical_plan"]))
-
-
-def _refused(error: duckdb.Error) -> ApikitError:
-    """What DuckDB says of the statement, and what its cursor does not see."""
-    text = str(error).partition("\n\nLINE ")[0].strip()
-    unseen = ""
-    if isinstance(error, duckdb.CatalogException):
-        unseen = "\nTemporary tables, and what a transaction has not committed yet, are not seen by apikit_explain."
-    return CallError(f"apikit_explain: {text}{unseen}")
-
-
 def _scan_rows(scans: Sequence[RecordedScan], plan: Sequence[PlanScan]) -> Iterator[Row]:
     sampled: set[RequestPlan] = set()
     for scan, shown in sorted(_paired(scans, plan), key=lambda pair: pair[0].number):
@@ -200,18 +105,54 @@ def _scan_rows(scans: Sequence[RecordedScan], plan: Sequence[PlanScan]) -> Itera
 def _paired(scans: Sequence[RecordedScan], plan: Sequence[PlanScan]) -> list[tuple[RecordedScan, PlanScan]]:
     """Each scan with what the plan shows of it, the most alike first; scans of a recursion's later rounds are left."""
     filters = [[asked.text for asked in scan.asked()] for scan in scans]
-    likeness = [
-        (shown.likeness(scan.columns, filters[number]), -number, -place)
+    likeness = {
+        (number, place): shown.likeness(scan.columns, filters[number])
         for number, scan in enumerate(scans)
         for place, shown in enumerate(plan)
-    ]
+    }
     pairs: dict[int, int] = {}
-    for alike, number, place in sorted(likeness, reverse=True):
-        if alike > 0 and -number not in pairs and -place not in pairs.values():
-            pairs[-number] = -place
+    for number, place in sorted(likeness, key=lambda pair: (-likeness[pair], pair)):
+        if likeness[number, place] > 0 and number not in pairs and place not in pairs.values():
+            pairs[number] = place
     found = {scans[number].number for number in pairs}
-    unseen = [scan for scan in scans if scan.number not in found]
-    return [(scans[number], plan[place]) for number, place in pairs.items()] + [(scan, PlanScan()) for scan in unseen]
+    unsure = _unsure(scans, plan, likeness, pairs)
+    known = [(scans[number], _UNKNOWN if number in unsure else plan[place]) for number, place in pairs.items()]
+    return known + [(scan, _UNKNOWN) for scan in scans if scan.number not in found]
+
+
+def _unsure(
+    scans: Sequence[RecordedScan],
+    plan: Sequence[PlanScan],
+    likeness: Mapping[tuple[int, int], float],
+    pairs: Mapping[int, int],
+) -> set[int]:
+    """The scans that might as well change places in the plan with others, which ask and fare differently."""
+
+    def fits_as_well(one: int, other: int) -> bool:
+        here, there = likeness[one, pairs[other]], likeness[other, pairs[one]]
+        return bool(here and there) and here + there >= likeness[one, pairs[one]] + likeness[other, pairs[other]]
+
+    groups: list[set[int]] = []
+    for number in pairs:
+        joined = [group for group in groups if any(fits_as_well(number, other) for other in group)]
+        groups = [group for group in groups if group not in joined] + [{number}.union(*joined)]
+    free = set(range(len(plan))) - set(pairs.values())
+    unsure = {
+        number
+        for number, place in pairs.items()
+        for other in free
+        if likeness[number, other] >= likeness[number, place] and _fate(plan[other]) != _fate(plan[place])
+    }
+    for group in groups:
+        asks, fares = [scans[number].asks for number in group], [_fate(plan[pairs[number]]) for number in group]
+        if any(each != asks[0] for each in asks) and any(each != fares[0] for each in fares):
+            unsure |= group
+    return unsure
+
+
+def _fate(shown: PlanScan) -> tuple[object, ...]:
+    """What the plan tells of a scan beside what the scan is known by."""
+    return shown.read, shown.is_repeated, shown.not_pushed, shown.narrowed if PUSHES_WHILE_RUNNING else ()
 
 
 def _scan_row(scan: RecordedScan, shown: PlanScan, sampled: set[RequestPlan]) -> Row:
@@ -223,13 +164,14 @@ def _scan_row(scan: RecordedScan, shown: PlanScan, sampled: set[RequestPlan]) ->
     requests, why = _expected(scan, shown, [outlook.estimate for outlook in outlooks], again)
     asked = scan.asked()
     first = outlooks[0] if outlooks else scan.table.session.outlook(plan.request)
+    not_pushed = [(each.text, each.why) for each in asked if each.why] + _not_pushed(shown, asked)
     return {
         "connector": plan.request.connector,
         "path": plan.request.path,
         "method": plan.request.method,
         "url": first.url if outlooks else None,
-        "pushed": [f"{each.text} as {each.sent}" for each in asked if each.sent],
-        "not_pushed": [f"{each.text}: {each.why}" for each in asked if each.why] + _not_pushed(shown, asked),
+        "pushed": [first.hide(f"{_masked(each.text, plan)} as {each.sent}") for each in asked if each.sent],
+        "not_pushed": [first.hide(f"{_masked(text, plan)}: {why}") for text, why in not_pushed],
         "trips": len(trips),
         "requests": requests,
         "why": why or None,
@@ -241,6 +183,8 @@ def _scan_row(scan: RecordedScan, shown: PlanScan, sampled: set[RequestPlan]) ->
 def _expected(scan: RecordedScan, shown: PlanScan, estimates: Sequence[Estimate], again: int) -> tuple[int | None, str]:
     """The requests of one scan, `again` for pages that serve another one; None where only the API can tell, and why."""
     plan = scan.table.plan
+    if not shown.is_known:
+        return None, _UNLIKE
     if shown.is_repeated:
         return None, "a recursive CTE may scan it many times"
     if PUSHES_WHILE_RUNNING and shown.narrowed & {key.column.partition(".")[0] for key in plan.key_columns}:
@@ -259,21 +203,30 @@ def _expected(scan: RecordedScan, shown: PlanScan, estimates: Sequence[Estimate]
     return requests, next((estimate.why for estimate in estimates if estimate.why), "")
 
 
-def _not_pushed(shown: PlanScan, asked: Sequence[Asked]) -> list[str]:
+def _not_pushed(shown: PlanScan, asked: Sequence[Asked]) -> list[tuple[str, str]]:
     """What stands in the plan beside a scan, but for what DuckDB has pushed all the same, now or as a join began."""
     told = [words(each.text) for each in asked]
     known = words(" ".join(each.text for each in asked)) - words(shown.filters) if PUSHES_WHILE_RUNNING else frozenset()
     return [
-        f"{condition}: {why}"
+        (condition, why)
         for condition, why in shown.not_pushed.items()
         if words(condition) not in told and not (known & shown.concerns(condition))
     ]
 
 
+def _masked(text: str, plan: ScanPlan) -> str:
+    """`text`, its values masked where it names a column whose parameter is masked in URLs."""
+    masked = [key.column.lower() for key in (*plan.key_columns, *plan.settled) if is_masked_param(key.param or "")]
+    names = {name.lower() for name in words(text)}
+    return without_values(text) if any(names >= {*column.split(".")} for column in masked) else text
+
+
 def _call_row(function: str) -> Row:
     """A function that the statement calls, and that asks an API by itself."""
     names = (column.name for column in _COLUMNS)
-    if function in {each.name for each in PROBING}:
+    if function in _EMPTY:
+        why = f"{function} does nothing while it is explained"
+    elif function in {INSPECT.name, SCHEMA.name}:
         why = f"{function} sends a request when it is read, unless a bind has"
     else:
         why = f"{function} sends a request or more for each distinct row that calls it, known only while it runs"

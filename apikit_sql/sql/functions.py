@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from apikit_sql.sql import catalog
 from apikit_sql.sql.answers import answer
-from apikit_sql.sql.catalog import BIND_FUNCTION, MARK_FUNCTION, SCALAR_FUNCTIONS, Function
+from apikit_sql.sql.catalog import BIND_FUNCTION, EXPLAIN_FUNCTION, MARK_FUNCTION, SCALAR_FUNCTIONS, Function
 from apikit_sql.sql.database import Database, keep, know, raised_as_text
-from apikit_sql.sql.explain import asked_again, called
+from apikit_sql.sql.explain import EXPLAINED, called, explained, reading
 from apikit_sql.sql.mutations import outcomes
 from apikit_sql.sql.permissions import Permissions
 from apikit_sql.sql.scalars import values
@@ -30,6 +30,7 @@ def register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Databa
     database = Database(permissions)
     _create(con, BIND_FUNCTION, _bind(database), "VARCHAR", is_called_by_row=False)
     _create(con, MARK_FUNCTION, _mark(database), "VARCHAR", is_called_by_row=False)
+    _create(con, EXPLAIN_FUNCTION, _explained(database), EXPLAINED, is_called_by_row=True, takes=2)
     for function in SCALAR_FUNCTIONS:
         work, takes = (_outcomes(database, function), 3) if function.method else (_values(database, function), 1)
         _create(con, function.behind, work, function.returns, is_called_by_row=True, takes=takes)
@@ -79,8 +80,8 @@ def _text(database: Database, question: Mapping[str, str], caller: FrameType) ->
             return database.key
         case catalog.CALLED:
             return called(database, question)
-        case catalog.EXPLAIN.name if again := asked_again(question["arguments"]):
-            return again
+        case catalog.EXPLAIN.name:
+            return reading(question["arguments"])
     dataset = raised_as_text(database.permissions.session, lambda: answer(database, question))
     return database.names.text_for(dataset, caller)
 
@@ -100,6 +101,15 @@ def _mark(database: Database) -> Work:
     def work(marks: pa.Array) -> pa.Array:
         known = {mark: database.mutation_calls.mark(mark) for mark in set(marks.to_pylist())}
         return pa.array([known[mark] for mark in marks.to_pylist()], pa.string())
+
+    return work
+
+
+def _explained(database: Database) -> Work:
+    """The function behind apikit_explain()."""
+
+    def work(calls: pa.Array, variables: pa.Array) -> pa.Array:
+        return raised_as_text(database.permissions.session, lambda: explained(database, calls, variables))
 
     return work
 

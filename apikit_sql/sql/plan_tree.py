@@ -6,9 +6,11 @@ A plan names no tables, only the columns of each scan and its filters; which rec
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from apikit_sql.redaction import MASK
 
 Node = Mapping[str, Any]
 #: How much of a scan is surely read: all, the first page, or perhaps nothing, since LIMIT may stop above it.
@@ -16,7 +18,7 @@ Read = Literal["all", "first", "any"]
 
 _SCANS = frozenset({"PYTHON_ARROW_SCAN", "ARROW_SCAN"})
 _NARROWS = frozenset({"INNER", "RIGHT", "SEMI"})  # joins that keep of their left side only what their right side has
-_READS_ALL = re.compile(r"(?!STREAMING).*(ORDER|TOP_N|AGGREGATE|GROUP_BY|WINDOW|RESERVOIR)")
+_READS_ALL = re.compile(r"(?!STREAMING).*(ORDER|TOP_N|AGGREGATE|GROUP_BY|WINDOW|RESERVOIR|LIMIT_PERCENT)")
 _TOKEN = re.compile(
     r"""(?P<literal>'(?:[^']|'')*'|(?<![\w#.])\d[\d.]*)|"(?P<quoted>(?:[^"]|"")+)"|(?P<word>[A-Za-z_]\w*)"""
 )
@@ -36,7 +38,7 @@ class PlanScan:
     """A scan as the plan shows it: its columns and filters, and the conditions above it with why they are not pushed.
 
     `columns` are their names, of fields of a STRUCT as dotted paths or not; `narrowed` are the columns that a join may
-    narrow while it runs, where this DuckDB does that.
+    narrow while it runs, where this DuckDB does that. One that is not known tells nothing.
     """
 
     columns: frozenset[str] = frozenset()
@@ -45,10 +47,15 @@ class PlanScan:
     is_repeated: bool = False
     not_pushed: dict[str, str] = field(default_factory=dict)
     narrowed: set[str] = field(default_factory=set)
+    is_known: bool = True
 
     def concerns(self, condition: str) -> frozenset[str]:
         """Its columns that `condition` names."""
         return (self.columns | {name.partition(".")[0] for name in self.columns}) & words(condition)
+
+    def has_list(self, columns: frozenset[str]) -> bool:
+        """Whether a list of values of `columns` is pushed."""
+        return any(" IN (" in part and columns <= words(part) for part in conjuncts(self.filters))
 
     def likeness(self, columns: Collection[str], filters: Iterable[str]) -> float:
         """How alike it is to a scan of `columns` with these `filters`; 0 where it is another one."""
@@ -69,6 +76,18 @@ def words(text: str) -> frozenset[str]:
         number = literal.removesuffix(".0") if literal else ""
         found.add(time[0].replace("T", " ") if time else number or token["quoted"] or token["word"])
     return frozenset(found) - {"AND", "OR", "IN", "optional", "NULL", "IS", "NOT"}
+
+
+def without_values(text: str) -> str:
+    """A piece of SQL, a mask for each of its literals."""
+    return _TOKEN.sub(lambda token: MASK if token["literal"] else token[0], text)
+
+
+def names_of(plan: Sequence[Node]) -> Iterator[str]:
+    """The name of each operator in `plan`."""
+    for node in plan:
+        yield node.get("name", "")
+        yield from names_of(node.get("children", []))
 
 
 def plan_scans(plan: Sequence[Node]) -> list[PlanScan]:
@@ -98,7 +117,7 @@ class _Reader:
             return self._defined.get(info.get("CTE Index", ""), [])
         sides = []
         for number, child in enumerate(node.get("children", [])):
-            inner = _read_below(name, number, read)
+            inner = _read_below(node, name, number, read)
             sides.append(self.read(child, inner, is_repeated=is_repeated or (name.startswith("REC") and number == 1)))
             if name == "CTE" and number == 0:
                 self._defined[info.get("Table Index", "")] = sides[0]
@@ -106,9 +125,9 @@ class _Reader:
         return [scan for side in sides for scan in side]
 
 
-def _read_below(name: str, number: int, read: Read) -> Read:
+def _read_below(node: Node, name: str, number: int, read: Read) -> Read:
     """How much is surely read of child `number` of an operator of which so much is."""
-    if "LIMIT" in name:
+    if name.endswith("LIMIT") and not _only_skips(node):
         return "first" if read == "all" else "any"
     is_first_to_end = _READS_ALL.match(name) or (name == "CTE" and number == 0) or (_is_join(name) and number == 1)
     if is_first_to_end:
@@ -116,6 +135,15 @@ def _read_below(name: str, number: int, read: Read) -> Read:
     if read == "first" and (_is_join(name) or name == "UNION"):
         return "any"
     return read
+
+
+def _only_skips(node: Node) -> bool:
+    """Whether a LIMIT is an OFFSET alone; 1.x does not say, and a limit that is computed hides in a product below."""
+    info, below = node.get("extra_info", {}), list(node.get("children", []))
+    while below and below[0].get("name", "").strip() == "PROJECTION":
+        below = list(below[0].get("children", []))
+    is_product = any(_is_join(each.get("name", "").strip()) for each in below)
+    return "Offset" in info and "Limit" not in info and not is_product
 
 
 def _is_join(name: str) -> bool:
@@ -134,7 +162,8 @@ def _take_note(name: str, info: Mapping[str, Any], node: Node, sides: Sequence[S
             why = _why_joined(condition, info.get("Join Type", ""), node.get("children", []))
             for number, side in enumerate(sides):
                 for scan in (scan for scan in side if scan.concerns(condition)):
-                    scan.not_pushed.setdefault(condition, why)
+                    if why != _BY_LONG_LIST or not scan.has_list(scan.concerns(condition)):
+                        scan.not_pushed.setdefault(condition, why)
                     if number == 0 and any(sides[1:]) and info.get("Join Type") in _NARROWS:
                         scan.narrowed |= scan.concerns(condition)
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.connector.settings import missing_settings
 from apikit_sql.errors import ConfigError
 from apikit_sql.scan.dataset import ScannedDataset
-from apikit_sql.sql.attach import Attached
+from apikit_sql.sql.attach import StreamTable
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
 
 _CONNECTORS = columns_of_types(
@@ -49,8 +50,8 @@ def streams_dataset(connector: ConnectorDefinition) -> ScannedDataset:
     return RecordsDataset(_STREAMS, lambda: [_stream_row(connector, name) for name in connector.streams])
 
 
-def attached_dataset(attached: Attached) -> ScannedDataset:
-    """A row for each table of a connector that was attached."""
+def attached_dataset(tables: Iterable[StreamTable]) -> RecordsDataset:
+    """A row for each of the tables of a connector that was attached."""
     rows: list[Row] = [
         {
             "stream": table.shown,
@@ -59,12 +60,12 @@ def attached_dataset(attached: Attached) -> ScannedDataset:
             "description": table.stream.description,
             "error": table.error or None,
         }
-        for table in attached.tables
+        for table in tables
     ]
     return RecordsDataset(_ATTACHED, lambda: rows)
 
 
-def detached_dataset(name: str, *, was_there: bool) -> ScannedDataset:
+def detached_dataset(name: str, *, was_there: bool) -> RecordsDataset:
     """One row: whether the catalog `name` was there to be taken away."""
     return RecordsDataset(_DETACHED, lambda: [{"name": name, "detached": was_there}])
 

@@ -25,6 +25,8 @@ HAS_READABLE_RELATIONS = int(duckdb.__version__.split(".", 1)[0]) >= 2  # noqa: 
 FIRST_AHEAD = 2 if HAS_READABLE_RELATIONS else 3
 #: Whether a join pushes what its other side holds, when that has been read.
 PUSHES_WHILE_RUNNING = not HAS_READABLE_RELATIONS
+#: Whether a Python variable may be the table of a CTE that is NOT MATERIALIZED and used twice: 1.x crashes.
+SURVIVES_NOT_MATERIALIZED = HAS_READABLE_RELATIONS
 #: How many calls a thread may bind before the first is forgotten. A statement reads its names while it is bound.
 _RECENT = 16
 

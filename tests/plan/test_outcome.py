@@ -16,6 +16,7 @@ from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
 from apikit_sql.plan.pushdown import LARGEST_RANGE, push_down
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
+from apikit_sql.redaction import MASK
 
 STATE = KeyColumn(column="state", param="status", values=("open", "closed"))
 SINCE = KeyColumn(column="at", param="since", operators=(">=",), format="rfc3339")
@@ -49,6 +50,21 @@ def told(plan: ScanPlan, *predicates: Predicate) -> list[tuple[str, str]]:
 )
 def test_what_is_sent_is_told_with_its_parameter(key: KeyColumn, predicate: Predicate, sent: str) -> None:
     assert told(scan(key), predicate) == [(sent, "")]
+
+
+@pytest.mark.parametrize(
+    ("key", "predicate"),
+    [
+        (KeyColumn(column="k", param="api_key"), OneOf("k", ("hush",))),
+        (KeyColumn(column="k", param="api_key", values=("a",)), OneOf("k", ("hush",))),
+        (KeyColumn(column="k", param="token", operators=(">=",)), Compared("k", ">=", 77)),
+    ],
+)
+def test_a_value_that_urls_mask_is_masked(key: KeyColumn, predicate: Predicate) -> None:
+    ((sent, why),) = told(scan(key), predicate)
+
+    assert MASK in sent + why
+    assert not any(value in sent + why for value in ("hush", "77"))
 
 
 def test_both_bounds_of_a_range_are_told_as_its_trips() -> None:

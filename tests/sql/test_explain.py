@@ -1,6 +1,8 @@
 """apikit_explain() beside the statement itself: what it tells is what the API then sees."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +53,17 @@ path = "/notes"
 pagination = { strategy = "none" }
 columns = { about = "BIGINT", text = "VARCHAR" }
 key_columns = [{ column = "about", param = "about" }]
+
+[streams.remarks]
+path = "/remarks"
+pagination = { strategy = "none" }
+columns = { about = "BIGINT", text = "VARCHAR" }
+
+[streams.signed]
+path = "/signed"
+pagination = { strategy = "none" }
+columns = { api_key = "VARCHAR", kind = "VARCHAR" }
+key_columns = [{ column = "api_key", param = "api_key", values = ["abc", "xyz"] }, { column = "kind", param = "kind" }]
 """
 ORDERS: list[dict[str, Any]] = [
     {
@@ -84,7 +97,10 @@ def api() -> FakeApi:
             "/orders": Table(ORDERS, paging="offset", filters=filters),
             "/notes": Table(NOTES, filters={"about": ("about", "=")}),
             "/totals": Table(TOTALS, paging="page_total", filters={"kind": ("kind", "=")}),
+            "/others": Table(TOTALS, paging="page_total"),
             "/linked": Table(TOTALS, paging="link"),
+            "/remarks": Table(NOTES),
+            "/signed": Table([{"api_key": "abc", "kind": "a"}]),
         }
     )
     for order in range(25):
@@ -145,10 +161,22 @@ KNOWN = {
     "limit_behind_a_sort": (f"SELECT id FROM {TOTAL} ORDER BY id DESC LIMIT 3", 3),
     "a_total": (f"SELECT count(*) FROM {TOTAL}", 3),
     "a_total_read_twice": (f"SELECT count(*) FROM {TOTAL} a JOIN {TOTAL} b USING (id)", 7),
+    "a_long_list": (f"FROM shop.notes WHERE about IN ({', '.join(str(3 * n) for n in range(67))})", 67),
+    "a_percentage": ("FROM apikit('https://shop.test', '/totals', params := {page: 1}) LIMIT 1%", 3),
+    "look_alikes_of_one_fate": ("SELECT * FROM shop.notes a, shop.remarks b", 2),
     "what_is_never_read": ("FROM shop.notes WHERE false", 0),
     "no_api": ("SELECT 42", 0),
     "a_table_of_ours": ("SELECT count(*) FROM apikit_scans() JOIN shop.notes ON true", 1),
 }  # fmt: skip
+
+
+def sent_by_path(requests: list[httpx.Request]) -> Counter[str]:
+    """How many requests went to each path, as the streams have it."""
+    return Counter(re.sub(r"/orders/\d+/", "/orders/{order}/", request.url.path) for request in requests)
+
+
+def told_by_path(told: list[Row]) -> Counter[str]:
+    return Counter(path for row in told for path in [row["path"]] * (row["requests"] or 0))
 
 
 @pytest.mark.parametrize("name", KNOWN)
@@ -164,11 +192,11 @@ def test_the_requests_are_exactly_as_told(shop: Con, api: FakeApi, name: str) ->
     assert {row["url"] for row in told if row["requests"]} <= {*urls(api.seen), *sampled}
     if IS_2 or all(row["why"] is None for row in told):
         assert {row["why"] for row in told} <= {None}
-        assert len(api.seen) == sum(row["requests"] for row in told)
+        assert sent_by_path(api.seen) == told_by_path(told)
         assert len(api.seen) == count or not IS_2
     else:  # a join pushes what its other side holds
         assert {row["why"] for row in told} <= {None, "a join may narrow it by what its other side holds"}
-        assert len(api.seen) >= sum(row["requests"] or 0 for row in told)
+        assert sent_by_path(api.seen) >= told_by_path(told)
 
 
 @pytest.mark.parametrize(
@@ -451,3 +479,170 @@ def test_a_mutation_is_not_sent_while_it_is_explained(shop: Con, session: Sessio
 
     assert api.seen == []
     assert (told["requests"], told["why"][:12]) == (None, "apikit_post ")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT nextval('counted')",
+        *(
+            [
+                "WITH x AS (DELETE FROM wanted RETURNING *) SELECT * FROM x",
+                "WITH x AS (INSERT INTO wanted VALUES (3, 'paid')) FROM wanted",
+                "WITH x AS (COPY wanted TO '{file}') FROM x",
+            ]
+            if IS_2
+            else []
+        ),
+    ],
+)
+def test_what_writes_is_refused_and_nothing_is_written(shop: Con, rows: Rows, tmp_path: Path, sql: str) -> None:
+    shop.execute("CREATE SEQUENCE counted")
+
+    with pytest.raises(duckdb.Error, match=r"apikit_explain: the statement writes .*explain its SELECT alone"):
+        explained(shop, sql.format(file=tmp_path / "copied.csv"))
+
+    assert rows("SELECT count(*) FROM wanted") == [(2,)]
+    assert rows("SELECT nextval('counted')") == [(1,)]
+    assert not (tmp_path / "copied.csv").exists()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "FROM of_a",
+        "FROM of_a_too()",
+        "FROM shop.notes WHERE about = getvariable($$a$$)",
+        "FROM shop.notes WHERE about = getvariable(lower('A'))",
+        "FROM query('FROM shop.notes WHERE about = getvariable(''a'')')",
+    ],
+)
+def test_variables_are_seen_wherever_they_are_read(shop: Con, api: FakeApi, sql: str) -> None:
+    shop.execute("SET VARIABLE a = 3")
+    shop.execute("CREATE VIEW of_a AS FROM shop.notes WHERE about = getvariable('a')")
+    shop.execute("CREATE MACRO of_a_too() AS TABLE FROM shop.notes WHERE about = getvariable('a')")
+    api.seen.clear()
+
+    (row,) = explained(shop, sql)
+    shop.execute(sql).fetchall()
+
+    assert (row["requests"], [row["url"]]) == (1, urls(api.seen))
+    assert row["url"].endswith("?about=3")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "12345678901234567890.123456789::DECIMAL(38, 9)", "'\\x00\\xFFa'::BLOB", "'0101'::BIT", "0.1::FLOAT",
+        "123456789012345678901234567890123456789012345678901234567890::BIGNUM", "'a' || chr(0) || 'b'", "NULL::DATE",
+        """'{"a": "it''s"}'::JSON""", "TIMESTAMPTZ '2026-01-03 01:00:00+02'", "INTERVAL '1 month 2 days'", "[1, NULL]",
+        "{'a b': 'x, ''y''', 'n': NULL, 't': 'NULL'}", "'b'::ENUM('a', 'b')", "MAP {'a': 1}", "'inf'::DOUBLE",
+    ],
+)  # fmt: skip
+def test_a_variable_keeps_its_value_and_kind(shop: Con, value: str) -> None:
+    shop.execute(f"SET VARIABLE a = {value}")
+    alike = f"getvariable('a') IS NOT DISTINCT FROM ({value})"
+    kind = f"typeof(getvariable('a')) = typeof({value}) OR getvariable('a') IS NULL"
+
+    told = explained(shop, f"FROM shop.notes LIMIT CASE WHEN {alike} AND ({kind}) THEN 1 ELSE error('lost') END")
+
+    assert len(told) == 1
+
+
+def test_a_variable_that_no_text_says_is_an_error_that_names_it(shop: Con) -> None:
+    shop.execute("SET VARIABLE either = union_value(k := 3)")
+
+    with pytest.raises(duckdb.Error, match=r"the variable either \(UNION\(k INTEGER\)\).*RESET VARIABLE"):
+        explained(shop, "FROM shop.notes")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT * FROM (FROM {a} LIMIT 3) a, {b} b",
+        "SELECT * FROM {a} a, (FROM {b} LIMIT 3) b",
+        "SELECT * FROM (FROM {a} WHERE kind || 'x' = 'ax') a, {b} b",
+    ],
+)
+def test_scans_that_the_plan_does_not_tell_apart_are_unknown(shop: Con, sql: str) -> None:
+    first, second = (f"apikit('https://shop.test', '/{path}', params := {{page: 1}})" for path in ("totals", "others"))
+
+    told = explained(shop, sql.format(a=first, b=second))
+
+    assert [row["path"] for row in told] == ["/totals", "/others"]
+    assert [(row["requests"], row["not_pushed"]) for row in told] == [(None, [])] * 2
+    assert {row["why"] for row in told} == {"DuckDB's plan does not tell these scans apart"}
+
+
+def test_all_that_look_alike_are_unknown_also_where_two_are_the_same(shop: Con) -> None:
+    told = explained(shop, "SELECT * FROM (FROM shop.notes LIMIT 3) a, shop.remarks b, shop.remarks c")
+
+    assert [row["path"] for row in told] == ["/notes", "/remarks", "/remarks"]
+    assert {row["requests"] for row in told} == {None}
+
+
+def test_scans_of_other_columns_are_told_apart(shop: Con) -> None:
+    told = explained(shop, f"SELECT * FROM (FROM shop.notes WHERE text || 'x' = 't1x') a, (SELECT id FROM {TOTAL}) b")
+
+    assert {row["path"]: (row["requests"], len(row["not_pushed"])) for row in told} == {
+        "/notes": (1, 1), "/totals": (3, 0),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form", ["apikit_key = 'abc'", "api_key IN ('abc', 'xyz')", "api_key = 'hushhush'", "lower(api_key) = 'abc'"]
+)
+def test_a_value_that_urls_mask_is_masked_here_too(shop: Con, form: str) -> None:
+    (row,) = explained(shop, f"FROM shop.signed WHERE {form.replace('apikit_key', 'api_key')}")
+
+    told = row["pushed"] + row["not_pushed"]
+    assert "***REDACTED***" in told[0]
+    assert not any(value in each for each in told for value in ("'abc'", "=abc", "hushhush", "'xyz'", "=xyz"))
+
+
+def test_the_credential_is_masked_where_a_predicate_says_it(shop: Con) -> None:
+    (row,) = explained(shop, "FROM shop.signed WHERE kind = 's3cr3t-token' AND kind || 'x' = 's3cr3t-token'")
+
+    assert [len(row["pushed"]), len(row["not_pushed"])] == [1, 1]
+    assert "s3cr3t-token" not in str(row)
+
+
+def test_a_pivot_that_finds_its_columns_is_named(shop: Con) -> None:
+    with pytest.raises(duckdb.Error, match=r"PIVOT .*List them: ON x IN"):
+        explained(shop, "PIVOT shop.notes ON text USING sum(about)")
+
+    (row,) = explained(shop, "PIVOT shop.notes ON text IN ('t1') USING sum(about)")
+    assert row["requests"] == 1
+
+
+@pytest.mark.skipif(IS_2, reason="DuckDB 2.0 does not crash")
+def test_what_would_crash_is_refused(shop: Con) -> None:
+    with pytest.raises(duckdb.Error, match="may crash at NOT MATERIALIZED"):
+        explained(shop, "WITH c AS NOT  materialized (FROM shop.notes) FROM c a JOIN c b USING (text)")
+
+
+@pytest.mark.parametrize("function", ["apikit_attach('demo')", "apikit_detach('shop')"])
+def test_attaching_and_detaching_are_not_done(shop: Con, rows: Rows, function: str) -> None:
+    before = rows("SELECT database_name FROM duckdb_databases() ORDER BY ALL")
+
+    (told,) = explained(shop, f"FROM {function}")
+
+    assert rows("SELECT database_name FROM duckdb_databases() ORDER BY ALL") == before
+    assert (told["requests"], told["why"]) == (None, f"{function[:13]} does nothing while it is explained")
+
+
+@pytest.mark.skipif(not IS_2, reason="a plan of DuckDB 1.x does not say what it skips")
+def test_an_offset_alone_reads_everything(shop: Con, api: FakeApi) -> None:
+    (row,) = explained(shop, f"SELECT id FROM {TOTAL} OFFSET 3")
+    (limited,) = explained(shop, f"SELECT id FROM {TOTAL} LIMIT (SELECT 1) OFFSET 3")
+    api.seen.clear()
+    shop.execute(f"SELECT id FROM {TOTAL} OFFSET 3").fetchall()
+
+    assert row["requests"] == len(api.seen) == 3
+    assert (limited["requests"], limited["why"]) == (None, "LIMIT may end it early; 3 at the most")
+
+
+def test_it_runs_where_duckdb_has_one_thread(shop: Con) -> None:
+    shop.execute("SET threads = 1")
+
+    assert [row["requests"] for row in explained(shop, "FROM shop.notes")] == [1]

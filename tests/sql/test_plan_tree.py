@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from apikit_sql.sql.plan_tree import PlanScan, conjuncts, plan_scans, words
+from apikit_sql.redaction import MASK
+from apikit_sql.sql.plan_tree import PlanScan, conjuncts, names_of, plan_scans, without_values, words
 
 PlanNode = dict[str, Any]
 
@@ -57,6 +58,11 @@ def test_words_are_the_same_however_a_version_writes_them() -> None:
         (node("LIMIT", node("PROJECTION", node("FILTER", scan("a")))), ["first"]),
         (node("LIMIT", node("LIMIT", scan("a"))), ["any"]),
         (node("LIMIT", node("ORDER_BY", scan("a"))), ["all"]),
+        (node("LIMIT_PERCENT", scan("a")), ["all"]),
+        (node("LIMIT", node("LIMIT_PERCENT", scan("a"))), ["all"]),
+        (node("STREAMING_LIMIT", node("PROJECTION", scan("a")), Offset="1"), ["all"]),
+        (node("STREAMING_LIMIT", scan("a"), Offset="1", Limit="1"), ["first"]),
+        (node("STREAMING_LIMIT", node("CROSS_PRODUCT", scan("a"), node("DUMMY_SCAN")), Offset="1"), ["any"]),
         (node("TOP_N", scan("a")), ["all"]),
         (node("LIMIT", node("HASH_GROUP_BY", scan("a"))), ["all"]),
         (node("LIMIT", node("STREAMING_WINDOW", scan("a"))), ["first"]),
@@ -129,6 +135,25 @@ def test_a_join_says_why_its_condition_is_not_pushed(kind: str, condition: str, 
     ((text, reason),) = first.not_pushed.items()
     assert text == condition.replace("#0", "SUBQUERY")
     assert reason.startswith(why)
+
+
+def test_a_list_that_a_join_pushes_all_the_same_is_not_told() -> None:
+    join = {"Join_Type": "MARK", "Conditions": "a = #0"}
+    pushed, not_pushed = scan("a", filters="optional: a IN (1, 2)"), scan("a", filters="b IN (1, 2)")
+
+    found = [plan_scans([node("HASH_JOIN", each, node("COLUMN_DATA_SCAN"), **join)]) for each in (pushed, not_pushed)]
+
+    assert [list(each.not_pushed) for (each,) in found] == [[], ["a = SUBQUERY"]]
+
+
+def test_every_operator_is_named() -> None:
+    assert list(names_of([node("LIMIT", node("UNION", scan("a", name="X"), scan("b", name="Y")))])) == [
+        "LIMIT", "UNION", "X", "Y",
+    ]  # fmt: skip
+
+
+def test_a_text_without_values_keeps_its_names() -> None:
+    assert without_values("(a = 'it''s') AND b2 IN (3, 4.5)") == f"(a = {MASK}) AND b2 IN ({MASK}, {MASK})"
 
 
 @pytest.mark.parametrize(("kind", "columns"), [("INNER", {"a"}), ("SEMI", {"a"}), ("LEFT", set()), ("ANTI", set())])
