@@ -39,7 +39,7 @@ def flatten_records(records: Iterable[Mapping[str, Any]], sep: str = "__") -> li
     CallError for a record that is no dict, for a key that is not text, and for a value that JSON does not have where
     it would become JSON text.
     """
-    found = [dict(checked(record, number)) for number, record in enumerate(records, 1)]
+    found = [checked(record, number) for number, record in enumerate(records, 1)]
     fields = list(fields_of(found, are_flat=True))
     names = distinct_names([field_name(path, sep) for path, _ in fields])
     flat: list[dict[str, Any]] = [{} for _ in found]
@@ -52,30 +52,34 @@ def flatten_records(records: Iterable[Mapping[str, Any]], sep: str = "__") -> li
     return flat
 
 
-def checked(record: object, number: int) -> Mapping[str, Any]:
-    """The `record` of this number. Raises CallError where it is no dict, or has a key that is not text."""
+def checked(record: object, number: int) -> dict[str, Any]:
+    """The `record` of this number as a dict. Raises CallError where it is none, or has a key that is not text."""
     if not isinstance(record, Mapping):
         message = f"record {number} is a {type(record).__name__}, not a dict."
         raise CallError(message)
+    found = dict(record)
     try:
-        odd = next(_odd_keys(record), None)
+        odd = _odd_key(found)
     except RecursionError:
         message = f"record {number} is nested too deeply."
         raise CallError(message) from None
     if odd is not None:
         message = f"record {number} has the key {odd[0]!r}, which is not text. Make it one: str(key)."
         raise CallError(message)
-    return record
+    return found
 
 
-def _odd_keys(value: object) -> Iterator[tuple[object]]:
-    if isinstance(value, Mapping):
-        yield from ((key,) for key in value if not isinstance(key, str))
-        for inner in value.values():
-            yield from _odd_keys(inner)
-    elif isinstance(value, (list, tuple)):
-        for inner in value:
-            yield from _odd_keys(inner)
+def _odd_key(value: Any) -> tuple[object] | None:  # noqa: ANN401 - any value
+    """The first key in `value` that is not text, None where all are."""
+    if isinstance(value, dict):
+        for key in value:
+            if not isinstance(key, str):
+                return (key,)
+        value = value.values()
+    for inner in value:
+        if isinstance(inner, (dict, list, tuple)) and (odd := _odd_key(inner)):
+            return odd
+    return None
 
 
 def fields_of(

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from apikit_sql import CallError, flatten_dict, flatten_records
+from apikit_sql.flatten import to_json
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 from apikit_sql.scan.schema import infer_columns
 
@@ -128,6 +129,8 @@ def test_what_has_no_bottom_is_told(kind: str) -> None:
 
     with pytest.raises(CallError, match="nested too deeply"):
         flatten_dict({"a": nested})
+    with pytest.raises(CallError, match="nested too deeply"):
+        to_json(nested)
 
     while not isinstance(nested, int):  # taken apart here, for the interpreter's way recurses
         nested = nested[0] if kind == "list" else nested["a"]

@@ -39,6 +39,13 @@ def inferred_columns(pages: Iterable[Page], *, flatten: bool) -> tuple[Column, .
     return infer_columns(plan, records) if records else ()
 
 
+def columns_for(pages: Iterable[Page], known: Sequence[Column] | None, *, flatten: bool) -> tuple[Column, ...]:
+    """The `known` columns, else those inferred of `pages`; `flatten` does the same to both."""
+    if known is None:
+        return inferred_columns(pages, flatten=flatten)
+    return flat_columns(known) if flatten else tuple(known)
+
+
 def declared_columns(types: Mapping[str, str]) -> tuple[Column, ...]:
     """The columns of these names and types. Raises CallError for a type that is none, and for names alike."""
     if len({name.lower() for name in types}) < len(types):

@@ -33,6 +33,8 @@ WriteTable = Callable[[pa.Table], None]
 
 _ENOUGH_ROWS = 122_880  # a row group of DuckDB's
 _ENOUGH_BYTES = 64 << 20
+#: By every DuckDB that this package runs on; left alone, 2.0 writes what 1.x cannot read.
+_READABLE: dict[str, str | bool | int | float | list[str]] = {"storage_compatibility_version": "v1.4.0"}
 
 
 @contextmanager
@@ -103,7 +105,7 @@ def arrow_file(target: Target, columns: Sequence[Column]) -> Iterator[WriteTable
 
 @contextmanager
 def duckdb_file(target: Target, columns: Sequence[Column]) -> Iterator[WriteTable]:
-    """A DuckDB database with the table `data`; the version that writes it is the oldest that is sure to read it."""
+    """A DuckDB database with the table `data`."""
     path = path_of(target)
     if path is None:
         with tempfile.TemporaryDirectory(prefix="apikit-") as folder:
@@ -117,7 +119,7 @@ def duckdb_file(target: Target, columns: Sequence[Column]) -> Iterator[WriteTabl
     with replaced(path) as beside:
         beside.unlink()
         try:
-            with _telling(path), closing(duckdb.connect(beside)) as con:
+            with _telling(path), closing(duckdb.connect(beside, config=_READABLE)) as con:
                 yield from _inserting(con, path, columns)
         finally:
             Path(f"{beside}.wal").unlink(missing_ok=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, ScalarName, Struct
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ConfigError
-from apikit_sql.output.columns import Records, inferred_columns, pages_of
+from apikit_sql.output.columns import Records, columns_for, inferred_columns, pages_of
 from apikit_sql.scan.decode import PageDecoder
 from apikit_sql.scan.scalars import storage_type
 
@@ -52,7 +52,7 @@ def polars_frame(
     """The records of `pages` as a data frame of `columns`, or of the ones inferred from all of them."""
     polars = _polars()
     held = list(pages)
-    chosen = inferred_columns(held, flatten=flatten) if columns is None else tuple(columns)
+    chosen = columns_for(held, columns, flatten=flatten)
     if not chosen:
         empty: pl.DataFrame = polars.DataFrame()
         return empty

@@ -10,7 +10,7 @@ import pyarrow as pa
 from apikit_sql.column_types import Column
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import OutputError
-from apikit_sql.output.columns import inferred_columns
+from apikit_sql.output.columns import columns_for
 from apikit_sql.scan.batches import project
 from apikit_sql.scan.decode import PageDecoder
 from apikit_sql.scan.schema import arrow_schema
@@ -27,7 +27,7 @@ def arrow_table(pages: Iterable[Page], columns: Sequence[Column] | None = None, 
     HUGEINT is decimal128(38, 0): raises OutputError for a value with 39 digits.
     """
     held = list(pages)
-    chosen = inferred_columns(held, flatten=flatten) if columns is None else tuple(columns)
+    chosen = columns_for(held, columns, flatten=flatten)
     decoder = PageDecoder(chosen)
     batches = [project(decoder.decode(page, {}), chosen) for page in held] if chosen else []
     return portable(pa.Table.from_batches(batches, arrow_schema(chosen)))

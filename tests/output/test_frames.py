@@ -113,6 +113,16 @@ def test_declared_columns_hold_of_pages_too() -> None:
     assert polars_frame([], columns).schema == frame.schema
 
 
+def test_declared_columns_become_flat_as_inferred_ones_do() -> None:
+    columns = [Column("a", parse_type("STRUCT(b BIGINT, l DATE[])"), ("a",))]
+    pages = [page_of(b'[{"a": {"b": 1, "l": ["2024-02-29"]}}]', "records")]
+    flat = {"a__b": 1, "a__l": '["2024-02-29"]'}
+
+    assert polars_frame(pages, columns).to_dicts() == arrow_table(pages, columns, flatten=True).to_pylist() == [flat]
+    assert polars_frame(pages).to_dicts() == [flat]
+    assert arrow_table(pages, columns).to_pylist() == [{"a": {"b": 1, "l": [dt.date(2024, 2, 29)]}}]
+
+
 @pytest.mark.parametrize("records", [[{"a": float("nan")}], [{1: 2}], [7]])
 def test_what_is_no_record_is_told(records: list[Any]) -> None:
     with pytest.raises(CallError):

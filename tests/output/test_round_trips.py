@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from apikit_sql import get_writer
-from tests.output.records import BIGINTS, TEXTS, found_of, parsed, row_of
+from tests.output.records import BIGINTS, LARGEST_DECIMAL, TEXTS, found_of, parsed, row_of
 
 Rows = list[dict[str, Any]]
 
@@ -79,7 +79,7 @@ READERS: dict[str, Callable[[bytes, Path], Rows]] = {
 
 
 @pytest.mark.parametrize("format_", READERS)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example(records=[ONE, dict.fromkeys(ONE)])
 @given(records=RECORDS)
 def test_a_typed_format_reads_back_equal(format_: str, folder: Path, records: Rows) -> None:
@@ -221,6 +221,22 @@ def test_a_duckdb_file_keeps_every_hugeint_as_one(tmp_path: Path) -> None:
         found = con.sql("SELECT typeof(v), typeof(inside), v, inside.v[1] FROM data").fetchall()
     assert found == [("HUGEINT", "STRUCT(v HUGEINT[])", value, value) for value in values]
     assert csv_lines(tmp_path / "data.csv") == [["v", "w"], *([str(value), "1"] for value in values[:3]), ["", "1"]]
+
+
+def test_a_duckdb_file_is_read_by_the_oldest_duckdb_that_is_supported(tmp_path: Path) -> None:
+    get_writer("duckdb").write([ONE], tmp_path / "data")
+
+    version = int.from_bytes((tmp_path / "data").read_bytes()[12:20], "little")  # behind a checksum and "DUCK"
+    assert version <= 67  # of DuckDB 1.4
+
+
+@pytest.mark.parametrize("format_", ["parquet", "arrow"])
+def test_huge_integers_within_are_decimals(format_: str, folder: Path) -> None:
+    records: Rows = [{"a": {"b": [LARGEST_DECIMAL, None], "c": "x"}}, {"a": None}, {"a": {"b": None, "c": None}}]
+
+    rows = READERS[format_](written(format_, records, folder), folder)
+
+    assert rows == records
 
 
 @pytest.mark.parametrize(

@@ -322,13 +322,15 @@ def test_no_records_need_declared_columns(format_: str, tmp_path: Path) -> None:
     assert path.read_bytes() == b"old"
 
     writer.write([], path, columns={"id": "BIGINT", "at": "TIMESTAMPTZ"})
-    relation = {
-        "parquet": lambda: duckdb.read_parquet(str(path)),
-        "csv": lambda: duckdb.read_csv(str(path), header=True),
-        "arrow": lambda: duckdb.from_arrow(pa.ipc.open_file(path).read_all()),
-        "duckdb": lambda: duckdb.connect(path).sql("FROM data"),
-    }[format_]()
-    assert (relation.columns, relation.fetchall()) == (["id", "at"], [])
+    with duckdb.connect() as con:
+        if format_ == "arrow":
+            relation = con.from_arrow(pa.ipc.open_file(path).read_all())
+        elif format_ == "duckdb":
+            con.execute(f"ATTACH '{path}' AS file (READ_ONLY)")
+            relation = con.table("file.data")
+        else:
+            relation = con.read_csv(str(path), header=True) if format_ == "csv" else con.read_parquet(str(path))
+        assert (relation.columns, relation.fetchall()) == (["id", "at"], [])
 
 
 @pytest.mark.parametrize(("format_", "text"), [("json", b"[]\n"), ("ndjson", b""), ("jsonl", b"")])
