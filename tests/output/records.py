@@ -39,8 +39,6 @@ KINDS = {
     "moment": Kind(st.datetimes().map(dt.datetime.isoformat), from_iso),
     "instant": Kind(st.datetimes().map(lambda t: t.isoformat() + "Z"), from_iso),
 }
-#: Of several kinds, so that the column is JSON.
-MIXED = st.tuples(st.just("several"), st.integers(0, 9), TEXTS)
 
 
 def row_of(**more: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[str, Any]]:

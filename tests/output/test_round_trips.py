@@ -25,7 +25,7 @@ Rows = list[dict[str, Any]]
 
 NESTED = {
     "owner": st.none() | st.fixed_dictionaries({"login": TEXTS, "ids": st.none() | st.lists(st.none() | BIGINTS)}),
-    "mixed": st.none() | st.integers() | TEXTS | st.lists(st.booleans()),
+    "mixed": st.none() | st.integers(-(10**37), 10**37) | TEXTS | st.lists(st.booleans()),
 }
 RECORDS = st.lists(row_of(**NESTED), min_size=1, max_size=5)
 ONE = {
@@ -86,8 +86,7 @@ def test_a_typed_format_reads_back_equal(format_: str, folder: Path, records: Ro
     rows = READERS[format_](written(format_, records, folder), folder)
 
     assert len(rows) == len(records)
-    types = {type(record["mixed"]) for record in records} - {type(None)}
-    is_json = len(types) > 1 or any(isinstance(r["mixed"], int) and abs(r["mixed"]) >= 2**127 for r in records)
+    is_json = len({type(record["mixed"]) for record in records} - {type(None)}) > 1
     for row, record in zip(rows, records, strict=True):
         assert {name: row[name] for name in found_of(record)} == found_of(record)
         if record["owner"] is None or row["owner"] is None:
@@ -96,12 +95,7 @@ def test_a_typed_format_reads_back_equal(format_: str, folder: Path, records: Ro
             ids = row["owner"]["ids"]
             assert row["owner"]["login"] == record["owner"]["login"]
             assert (parsed(ids) if isinstance(ids, str) else ids) == record["owner"]["ids"]
-        assert (parsed(row["mixed"]) if is_json else row["mixed"]) == record["mixed"] or has_no_kind(record["mixed"])
-
-
-def has_no_kind(value: Any) -> bool:
-    """Whether a list is empty: it may be of any type."""
-    return bool(value == [])
+        assert (parsed(row["mixed"]) if is_json else row["mixed"]) == record["mixed"]
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
