@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ConnectorNotFoundError,
         DecodeError,
         OriginError,
+        OutputError,
         PaginationError,
         RateLimitError,
         RequestError,
@@ -33,7 +34,10 @@ if TYPE_CHECKING:
         ScanInterrupted,
         SchemaDriftError,
     )
+    from apikit_sql.flatten import flatten_dict, flatten_records
     from apikit_sql.openapi.draft import draft_manifest, read_document
+    from apikit_sql.output.frames import infer_polars_schema, records_to_polars
+    from apikit_sql.output.writer import get_writer
     from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
@@ -48,6 +52,9 @@ _HOMES = {
     "apikit_sql.openapi.draft": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
     "apikit_sql.scan.trial": ("Trial", "try_out"),
+    "apikit_sql.flatten": ("flatten_dict", "flatten_records"),
+    "apikit_sql.output.frames": ("infer_polars_schema", "records_to_polars"),
+    "apikit_sql.output.writer": ("get_writer",),
     "apikit_sql.connector.manifest": ("ConnectorDefinition",),
     "apikit_sql.connector.protocol": ("AuthConfig", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
     "apikit_sql.errors": (
@@ -59,6 +66,7 @@ _HOMES = {
         "ConnectorNotFoundError",
         "DecodeError",
         "OriginError",
+        "OutputError",
         "PaginationError",
         "RateLimitError",
         "RequestError",
@@ -83,6 +91,7 @@ __all__ = [
     "DecodeError",
     "LintFinding",
     "OriginError",
+    "OutputError",
     "PaginationConfig",
     "PaginationError",
     "RateLimitConfig",
@@ -96,9 +105,14 @@ __all__ = [
     "Trial",
     "connect",
     "draft_manifest",
+    "flatten_dict",
+    "flatten_records",
+    "get_writer",
+    "infer_polars_schema",
     "install",
     "lint",
     "read_document",
+    "records_to_polars",
     "try_out",
 ]
 
