@@ -1,4 +1,4 @@
-"""Any REST API is a table in DuckDB.
+"""Any REST or GraphQL API is a table in DuckDB.
 
 import apikit_sql, duckdb
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         ConfigError,
         ConnectorNotFoundError,
         DecodeError,
+        GraphQLError,
         OriginError,
         OutputError,
         PaginationError,
@@ -65,6 +66,7 @@ _HOMES = {
         "ConfigError",
         "ConnectorNotFoundError",
         "DecodeError",
+        "GraphQLError",
         "OriginError",
         "OutputError",
         "PaginationError",
@@ -89,6 +91,7 @@ __all__ = [
     "ConnectorNotFoundError",
     "ConnectorRegistry",
     "DecodeError",
+    "GraphQLError",
     "LintFinding",
     "OriginError",
     "OutputError",

@@ -17,6 +17,8 @@ from threading import Thread
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
+from apikit_sql.demo_graphql import Arguments, Resolvers, answer_query, connection
+
 Option = TypeVar("Option")
 Query = Mapping[str, str]
 Record = dict[str, Any]
@@ -63,8 +65,8 @@ class _Connection(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True  # headers and body are two writes, and Nagle would hold back the second
 
     def answer(self) -> None:
-        self.rfile.read(max(0, int(self.headers.get("Content-Length") or 0)))  # or it is read as the next request
-        answer = respond(self.command, self.server.base_url + self.path, dict(self.headers.items()))
+        body = self.rfile.read(max(0, int(self.headers.get("Content-Length") or 0)))
+        answer = respond(self.command, self.server.base_url + self.path, dict(self.headers.items()), body)
         self.send_response(answer.status)
         for name, value in (*answer.headers, ("Content-Length", str(len(answer.body)))):
             self.send_header(name, value)
@@ -78,13 +80,15 @@ class _Connection(BaseHTTPRequestHandler):
         """No line on stderr: it may be the terminal of a shell."""
 
 
-def respond(method: str, url: str, headers: Mapping[str, str]) -> Answer:
-    """The answer to one request, the same whenever it is asked.
+def respond(method: str, url: str, headers: Mapping[str, str], body: bytes = b"") -> Answer:
+    """The answer to one request, the same whenever it is asked: notes are taken, and not kept.
 
     `url` is absolute: links to other pages keep its scheme, host and port.
     """
+    if method == "POST" and urlsplit(url).path == "/graphql":
+        return _json(answer_query(body, _RESOLVERS))
     if method != "GET":
-        return _json({"message": f"{method} is not allowed here"}, 405, ("Allow", "GET"))
+        return _note(method, [unquote(step) for step in urlsplit(url).path.split("/")[1:]], body)
     try:
         parts = urlsplit(url)
         query = dict(parse_qsl(parts.query, keep_blank_values=True))
@@ -162,6 +166,35 @@ def _product_page(url: str, query: Query) -> Answer:
     return _json({"products": rest[:size], "next": _with(url, after=rest[size - 1]["sku"]) if rest[size:] else None})
 
 
+def _issue_connection(arguments: Arguments) -> Record:
+    """Issues as GitHub's GraphQL has them: the newest first, all or those of a state."""
+    state = str(arguments.get("state") or "all").lower()
+    return connection([issue for issue in reversed(_issues()) if state in {"all", issue["state"]}], arguments)
+
+
+def _issue_of(arguments: Arguments) -> Record | None:
+    return next((issue for issue in _issues() if issue["number"] == arguments.get("number")), None)
+
+
+def _note(method: str, steps: list[str], body: bytes) -> Answer:
+    """A note on an order, made, changed or taken away; anything else is not allowed."""
+    match method, steps:
+        case ("POST", ["orders", order, "notes"]) | ("PUT" | "PATCH" | "DELETE", ["orders", order, "notes", _]):
+            pass
+        case _:
+            return _json({"message": f"{method} is not allowed here"}, 405, ("Allow", "GET"))
+    if not order.isdecimal() or not 1 <= int(order) <= len(_orders()):
+        return _NOT_FOUND
+    if method == "DELETE":
+        return Answer(204, (), b"")
+    try:
+        text = json.loads(body)["text"]
+    except (ValueError, TypeError, KeyError):
+        return _json({"message": "a note needs a text"}, 422)
+    note = {"id": steps[3] if steps[3:] else f"note_{_pick(range(10_000), order, str(text)):04}", "order": int(order)}
+    return _json({**note, "text": text}, 201 if method == "POST" else 200)
+
+
 def _private_items(headers: Mapping[str, str]) -> Answer:
     if {name.lower(): value for name, value in headers.items()}.get("authorization") != "Bearer demo-token":
         return _json({"message": "Bad credentials: the token is demo-token"}, 401, ("WWW-Authenticate", "Bearer"))
@@ -202,6 +235,10 @@ _NOT_FOUND = _json({"message": "Not Found"}, 404)
 _PAGES: Mapping[str, Callable[[str, Query], Answer]] = {
     "issues": _issue_page, "customers": _customer_page, "orders": _order_page, "events": _event_page,
     "products": _product_page,
+}  # fmt: skip
+_RESOLVERS: Resolvers = {
+    "issues": _issue_connection, "issue": _issue_of, "products": lambda _: list(_products()),
+    "status": lambda _: {"status": "ok", "version": "1.0"},
 }  # fmt: skip
 _CITIES = {
     "emea": ("Amsterdam", "Cape Town", "Dubai", "Gdańsk", "Lagos", "Lyon", "Málaga", "Zürich"),

@@ -7,6 +7,7 @@
   - RequestError            the API answered badly, or not at all
     . AuthError             it refused the credential (401)
     . RateLimitError        its limit is used up for longer than the caller will wait
+    . GraphQLError          it answered a query with errors, also beside data and with status 200
   - OriginError             a request would have left the hosts this connector may reach
   - PaginationError         the next page cannot be told, or the pages do not end
     . RequestsSpentError    the scan has sent as many requests as it may
@@ -19,6 +20,8 @@
 
 The first line of each message stands alone: DuckDB turns errors into text, and often only that line is seen.
 """
+
+from typing import Any
 
 
 class ApikitError(Exception):
@@ -77,6 +80,17 @@ class RateLimitError(RequestError):
         """An error that tells how long the API asks its callers to wait."""
         super().__init__(message, status=status, url=url)
         self.retry_after = retry_after
+
+
+class GraphQLError(RequestError):
+    """The API answered a query with `errors`: each as it was told (message, path, ...), without secrets."""
+
+    def __init__(
+        self, message: str, *, status: int | None = None, url: str = "", errors: tuple[dict[str, Any], ...] = ()
+    ) -> None:
+        """An error for an answer that has errors, whatever stands beside them."""
+        super().__init__(message, status=status, url=url)
+        self.errors = errors
 
 
 class OriginError(ApikitError):

@@ -43,7 +43,8 @@ _BOM = b"\xef\xbb\xbf"
 class Envelope:
     """One body, split: its records as raw JSON, and the values that stand beside them.
 
-    `record_path` is where the records were found; `is_single` tells that there the body has one object, not a list.
+    `record_path` is where the records were found (`edges[].node`: the `node` of each edge); `is_single` tells that
+    there the body has one object, not a list.
     The records are split when they are first asked for: most pages are decoded as the one text that they are.
     """
 
@@ -69,6 +70,11 @@ class Envelope:
         place, _, name = path.rpartition(".")
         inside = self.at(place) if place else self.beside
         return isinstance(inside, Mapping) and name in inside
+
+    def kind_at(self, path: str) -> str:
+        """What the body has at the dotted `path`: `an object`, `a list`, `null`, ...; `` where a step is missing."""
+        found = _step_into(self.beside, path)
+        return "" if found is None else _kind(found)
 
     def at(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at the dotted `path` of the body, or None where a step is missing."""
@@ -135,7 +141,7 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
     path = find_record_path(top) if record_path is None else record_path
     if path == "":
         return _single("", Raw(body), top) if top else Envelope("", is_single=True)
-    found = _step_into(top, path)
+    found = _found(top, path)
     if found is None and top and not says_error(top):
         message = f"there is no {path!r} in the body; it has {', '.join(sorted(top)[:20])}"
         raise DecodeError(message)
@@ -152,6 +158,17 @@ def _read(body: bytes, record_path: str | None) -> Envelope:
         case _:
             message = f"{path!r} leads to {kind}, not to a list of records"
             raise DecodeError(message)
+
+
+def _found(top: RawObject, path: str) -> Raw | None:
+    """What is at `path`; that of `edges[].node` is a list of the `node` of each edge, null where it has none."""
+    place, each, field = path.partition("[].")
+    found = _step_into(top, place)
+    if not each or found is None or _kind(found) != "a list":
+        return found
+    edges = msgspec.json.decode(found, type=tuple[Raw, ...])
+    inside = [_step_into(_object(edge), field) if _kind(edge) == "an object" else None for edge in edges]
+    return Raw(b"[" + b",".join(b"null" if each is None else bytes(each) for each in inside) + b"]")
 
 
 def _single(path: str, record: Raw, beside: RawObject) -> Envelope:

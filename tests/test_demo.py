@@ -503,3 +503,104 @@ def test_the_first_page_as_the_manifest_asks_for_it_is_full_and_where_it_says(st
     page = body(ask(declared.path, **{declared.pagination.limit_param: declared.pagination.page_size}))
 
     assert len(page[declared.data_path] if declared.data_path else page) == declared.pagination.page_size
+
+
+# GraphQL
+
+
+def query(text: str, **variables: object) -> Any:
+    posted = json.dumps({"query": text, "variables": variables}).encode()
+    return body(respond("POST", f"{BASE}/graphql", {}, posted))
+
+
+def refusal(text: str, **variables: object) -> str:
+    answer = query(text, **variables)
+    assert list(answer) == ["errors"]
+    return str(answer["errors"][0]["message"])
+
+
+def walk_connection(inside: str, first: int, arguments: str = "") -> Iterator[Any]:
+    text = f"""query Issues($first: Int! = 3, $after: String) {{ # a comment
+        page: issues(first: $first, after: $after {arguments}) {{ {inside} pageInfo {{ hasNextPage endCursor }} }} }}"""
+    after, has_next = None, True
+    while has_next:
+        page = query(text, first=first, after=after)["data"]["page"]
+        yield page
+        has_next, after = page["pageInfo"]["hasNextPage"], page["pageInfo"]["endCursor"]
+
+
+@pytest.mark.parametrize("first", [100, 31])
+def test_walking_the_connection_gives_every_issue_once(first: int) -> None:
+    pages = list(walk_connection("totalCount nodes { number author: user { login } }", first))
+
+    found = [node for page in pages for node in page["nodes"]]
+    assert found == [{"number": i["number"], "author": {"login": i["user"]["login"]}} for i in all_issues()]
+    assert {page["totalCount"] for page in pages} == {1240}
+    assert len(pages) == -(-1240 // first)
+
+
+def test_edges_are_the_same_nodes_with_their_cursors_and_a_state_selects() -> None:
+    pages = list(walk_connection("edges { cursor node { number } }", 100, "state: CLOSED"))
+
+    found = [edge["node"]["number"] for page in pages for edge in page["edges"]]
+    assert found == [issue["number"] for issue in all_issues() if issue["state"] == "closed"]
+    assert all(page["edges"][-1]["cursor"] == page["pageInfo"]["endCursor"] for page in pages)
+
+
+def test_fields_lists_and_nulls_are_answered_as_they_are() -> None:
+    answer = query(
+        "{ issue(number: 3) { number labels { name } } none: issue(number: -1) { number } products { sku } }"
+    )
+
+    issue = body(ask("/issues/3"))
+    assert answer["data"]["issue"] == {"number": 3, "labels": [{"name": each["name"]} for each in issue["labels"]]}
+    assert answer["data"]["none"] is None
+    assert answer["data"]["products"] == [{"sku": each["sku"]} for each in every(walk_next_urls())]
+
+
+def test_a_default_counts_where_no_value_was_given() -> None:
+    text = "query($n: [Int!]! = [2, 3], $m: Int = 4) { issue(number: $m) { number } }"
+
+    assert query(text)["data"]["issue"] == {"number": 4}
+    assert query(text, m=5)["data"]["issue"] == {"number": 5}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("mutation { addIssue }", "there is no mutation here"),
+        ("subscription { issues }", "there is no subscription here"),
+        ("{ nope }", 'Cannot query field "nope" on type "Query"'),
+        ("{ status { nope } }", 'Cannot query field "nope" of "status"'),
+        ("{ status { version(of: true) } }", 'Cannot query field "version" with arguments of "status"'),
+        ("{ status }", 'Field "status" must have a selection of subfields'),
+        ("{ status { version { a } } }", 'Field "version" has no subfields'),
+        ("{ issue(number: $n) { number } }", 'Variable "$n" is not defined'),
+        ("{ issues(first: 101) { totalCount } }", "first is a number from 1 to 100, not 101"),
+        ("{ issues { totalCount } }", "first is a number from 1 to 100, not null"),
+        ('{ issues(first: 1, after: "x") { totalCount } }', "invalid literal for int() with base 10: 'x'"),
+        ("{ ...F } fragment F on Query { status { version } }", "Syntax Error: expected a name, found ..."),
+        ("{ status { version }", "Syntax Error: expected a name, found the end"),
+        ("query X Y { status { version } }", "Syntax Error: expected {, found Y"),
+        ("{ status { version } } }", "Syntax Error: expected the end, found }"),
+        ("{ status % }", "Syntax Error: unexpected '%'"),
+    ],
+)
+def test_what_is_not_understood_is_an_error_and_no_data(text: str, told: str) -> None:
+    assert refusal(text) == told
+
+
+@pytest.mark.parametrize(
+    "posted", [b"", b"[]", b"{}", b'{"query": 3}', b'{"query": "{ status { version } }", "variables": 3}']
+)
+def test_what_is_no_query_is_an_error(posted: bytes) -> None:
+    assert list(body(respond("POST", f"{BASE}/graphql", {}, posted))) == ["errors"]
+
+
+def test_graphql_is_answered_over_a_socket_by_post_only(server: DemoServer) -> None:
+    connection = HTTPConnection(urlsplit(server.base_url).netloc)
+    with closing(connection):
+        connection.request("POST", "/graphql", json.dumps({"query": "{ status { version } }"}))
+        assert json.load(connection.getresponse()) == {"data": {"status": {"version": "1.0"}}}
+
+    assert respond("GET", f"{BASE}/graphql", {}).status == 404

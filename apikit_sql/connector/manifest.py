@@ -143,6 +143,7 @@ class ConnectorDefinition(ManifestModel):
     body_format: Literal["json", "form"] = "json"
     timeout: Annotated[float, Field(gt=0)] = 30
     concurrency: Annotated[int, Field(ge=1)] = 8
+    graphql_path: PathTemplate = "/graphql"
     data_path: str | None = None
     params: dict[str, ParamValue] = Field(default_factory=dict)
     streams: dict[StreamName, Stream] = Field(default_factory=dict)

@@ -70,8 +70,9 @@ class AuthConfig(ManifestModel):
 class PaginationConfig(ManifestModel):
     """How one page leads to the next. What a strategy does not use is refused with it.
 
-    Paths are dotted keys into the body (`paging.next.after`). Under `page` and `offset` a page past the end that
-    answers one of `end_status` is the end. `max_pages` is a guard: reaching it is an error.
+    Paths are dotted keys into the body (`paging.next.after`); that of a connection begins below `data`. Under `page`
+    and `offset` a page past the end that answers one of `end_status` is the end. `max_pages` is a guard: reaching it is
+    an error.
     """
 
     strategy: Strategy = "auto"
@@ -93,6 +94,7 @@ class PaginationConfig(ManifestModel):
     total_path: str | None = None
     total_header: str | None = None
     total_pages_path: str | None = None
+    connection_path: str | None = None
     data_path: str | None = None
     end_status: tuple[int, ...] = (404,)
 
@@ -106,6 +108,8 @@ class PaginationConfig(ManifestModel):
                 self._needs("page_param")
             case "next_url":
                 self._needs("next_url_path", "next_url_header")
+            case "relay":
+                self._needs("connection_path")
             case "cursor" if not self.cursor_fields:
                 self._needs("cursor_param")
                 self._needs(*cursors)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from apikit_sql.engine.auth import Credential
+from apikit_sql.engine.cache import ResponseCache
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.replay import Sender, straight
 from apikit_sql.engine.request_log import RequestRecord
@@ -36,4 +37,5 @@ class Access:
     scan: ScanRecord = field(default_factory=ScanRecord)
     budget: RetryBudget = field(default_factory=RetryBudget)
     sender: Sender = straight
+    cache: ResponseCache | None = None
     tell: Callable[[str], None] = field(default=lambda _: None)  # one line for the user

@@ -20,7 +20,7 @@ from apikit_sql.engine.oauth2 import Grant, basic_pair, secrets_of
 from apikit_sql.engine.steps import Steps
 from apikit_sql.engine.tokens import Ask, Tokens
 from apikit_sql.errors import ConfigError
-from apikit_sql.redaction import redact
+from apikit_sql.redaction import MASK, redact
 from apikit_sql.secrets import is_reference, resolve
 
 _REFUSED = 401
@@ -56,8 +56,11 @@ class Credential:
             return ""
         return hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
-    def answer(self, request: httpx.Request, send: Ask, ask: Ask) -> Steps[httpx.Response]:
-        """The answer to `request`, signed and sent by `send`. A token that is refused is renewed once, by `ask`."""
+    def answer(self, request: httpx.Request, send: Ask, ask: Ask, *, sends_again: bool = True) -> Steps[httpx.Response]:
+        """The answer to `request`, signed and sent by `send`. A token that is refused is renewed once, by `ask`.
+
+        With the new one the request is sent once more, unless the caller says otherwise.
+        """
         if self.tokens is None:
             self.sign(request)
             return (yield from send(request))
@@ -67,6 +70,8 @@ class Credential:
         if response.status_code != _REFUSED:
             return response
         token = yield from self.tokens.access_token(ask, refused=token)
+        if not sends_again:
+            return response
         request.headers["Authorization"] = f"{self.prefix} {token}".strip()
         return (yield from send(request))
 
@@ -92,7 +97,7 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}
     _check(connector, values)
-    name = next((text for text in names.values() if is_reference(text)), auth.type)
+    name = name_of(auth)
     if auth.type == "oauth2":
         grant = _grant(connector, auth, values, names)
         return Credential(ANONYMOUS.sign, name, tuple(secrets_of(grant)), tokens_of(grant), auth.prefix)
@@ -102,6 +107,18 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
         secrets = tuple(value for field, value in values.items() if field != "username" or name_is_secret)
         secrets += (basic_pair(values["username"], values.get("password", "")),)  # an API may echo what it was sent
     return Credential(_signer(auth, values), name, secrets)
+
+
+def name_of(auth: AuthConfig) -> str:
+    """What to call a credential: the first reference in it, or its type."""
+    texts = (value.get_secret_value() for name in SECRET_FIELDS if (value := _secret(auth, name)) is not None)
+    return next((text for text in texts if is_reference(text)), auth.type)
+
+
+def masked(auth: AuthConfig) -> AuthConfig:
+    """`auth` with a mask for each of its secrets."""
+    given = (name for name in SECRET_FIELDS if _secret(auth, name) is not None)
+    return auth.model_copy(update={name: SecretStr(MASK) for name in given})
 
 
 def _check(connector: str, values: dict[str, str]) -> None:

@@ -5,6 +5,7 @@ The order: a Link header, a next URL in the body, a cursor, then totals with pag
 
 from __future__ import annotations
 
+import json
 import re
 import warnings
 from collections.abc import Iterable, Mapping
@@ -47,6 +48,8 @@ _TOTAL = (
     "totalElements", "items", "count", "@odata.count",
 )  # fmt: skip
 _TOTAL_PAGES = ("total_pages", "totalPages", "pages", "page_count", "pageCount", "last_page", "lastPage", "num_pages")
+_WORDS = (*_NEXT_URL, *_CURSORS, *_HAS_MORE, *_TOTAL, *_TOTAL_PAGES)
+_SHOWN = 3  # words of the API's that are told
 _TOTAL_HEADERS = ("x-total-count", "x-total", "total-count", "x-wp-total")
 _PAGE_PARAMS = ("page", "_page", "p", "page_number", "pageNumber", "page[number]", "pageno", "pg")
 _OFFSET_PARAMS = (
@@ -81,6 +84,29 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
     return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
 
 
+def why_none(page: Page, request: PageRequest) -> str:
+    """Why the first page, which `refuse_unfollowed` lets pass, leads to no other: its words, or what is not there."""
+    envelope, seen = page.envelope, len(page.envelope.records)
+    if envelope.is_single and envelope.record_path == "":
+        return "the body is one object, which is one record"
+    if _speaks_of_pages(page):
+        totals = {name: page.headers[name] for name in _TOTAL_HEADERS if name in page.headers}
+        said = {**dict(_beside(envelope, _WORDS)), **totals}
+        told = ", ".join(f"{name} = {page.shown(json.dumps(value))}" for name, value in list(said.items())[:_SHOWN])
+        return f"the API says that this is all: {told}"
+    if "link" in page.headers:
+        return 'the Link header has no rel="next"'
+    silence = "no Link header, next URL, cursor, has_more or total"
+    sent = {name: value for name, value in request.params if value.isdecimal()}
+    for names, strategy, counted in ((_PAGE_PARAMS, "page", "pages"), (_OFFSET_PARAMS, "offset", "records")):
+        if param := next((name for name in names if name in sent), None):
+            settings = f"{{strategy: '{strategy}', {strategy}_param: '{param}'}}"
+            return f"{silence}; if {param} counts its {counted}, say pagination := {settings}"
+    if seen and (seen in _USUAL_PAGE_SIZES or str(seen) in sent.values()):
+        return f"{silence}; but {seen} records look like a full page: if there are more, say pagination := {{...}}"
+    return silence
+
+
 def _warn_of_silence(page: Page) -> None:
     """Warn where nothing speaks of further pages but the number of records."""
     if len(page.envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
@@ -109,7 +135,8 @@ def refuse_unfollowed(settings: PaginationConfig, page: Page, request: PageReque
     if more:
         message = (
             f"the API says that there is more ({more}) than the first page's {len(page.envelope.records)} records, "
-            "but not how to ask for it. Add its paging parameters, params := {page: 1}, or say pagination := {...}."
+            "but not how to ask for it. Add its paging parameters, params := {page: 1} or {offset: 0}, or say "
+            "pagination := {...}."
         )
         raise PaginationError(message)
 
@@ -124,8 +151,7 @@ def with_known_end(settings: PaginationConfig, page: Page) -> PaginationConfig:
 
 def _speaks_of_pages(page: Page) -> bool:
     """Whether the page says anything of further ones, so that its silence about them is an answer."""
-    words = (*_NEXT_URL, *_CURSORS, *_HAS_MORE, *_TOTAL, *_TOTAL_PAGES)
-    return any(True for _ in _beside(page.envelope, words)) or any(name in page.headers for name in _TOTAL_HEADERS)
+    return any(True for _ in _beside(page.envelope, _WORDS)) or any(name in page.headers for name in _TOTAL_HEADERS)
 
 
 Found = tuple[str, Mapping[str, object], str]  # a strategy, its fields, and what told it

@@ -17,6 +17,8 @@ import tenacity
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.access import Access
 from apikit_sql.engine.body import ACCEPTED
+from apikit_sql.engine.cache import NOT_MODIFIED, Conditions, accepts_kept, question_of
+from apikit_sql.engine.graphql import read_answer
 from apikit_sql.engine.network import HOME
 from apikit_sql.engine.oauth2 import MUST_FINISH
 from apikit_sql.engine.pagination import PageRequest, first_request
@@ -25,7 +27,7 @@ from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, re
 from apikit_sql.engine.refusal import Wait, out_of_patience, refused, where
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_delay
-from apikit_sql.engine.steps import Page, Send, Sleep, Steps
+from apikit_sql.engine.steps import Page, Send, Sleep, Steps, T
 from apikit_sql.engine.tokens import Ask
 from apikit_sql.errors import ApikitError, DecodeError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
@@ -49,16 +51,23 @@ def fetch_page(
 ) -> Steps[Page | None]:
     """The page that `request` brings, or None where its status says that the end is past."""
     try:
-        response = yield from exchange(plan, access, request)
+        return (yield from answered(plan, access, request, partial(read_page, plan, access, request, number)))
     except RequestError as error:
         if number > 1 and settings.strategy in {"page", "offset"} and error.status in settings.end_status:
             return None
         raise
+
+
+def read_page(plan: RequestPlan, access: Access, request: PageRequest, number: int, response: httpx.Response) -> Page:
+    """The page that a good `response` to `request` holds. Raises DecodeError, RequestError where it tells an error."""
     try:
         if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
             message = "the body is empty"
             raise DecodeError(message)  # noqa: TRY301 - told like any other body that is none
-        envelope = read_envelope(response.content, plan.record_path)
+        if plan.is_graphql:
+            envelope = read_answer(response.content, plan)
+        else:
+            envelope = read_envelope(response.content, plan.record_path)
         if envelope.tells_error_only:
             raise refused(plan, access, request, response, " with an error{reason}")
     except DecodeError as error:
@@ -72,7 +81,10 @@ def fetch_page(
 def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
     """The body that the one request of `plan` brings: JSON, `null` where it is empty. Raises DecodeError for others."""
     request = first_request(plan)
-    response = yield from exchange(plan, access, request)
+    return (yield from answered(plan, access, request, partial(_body, plan, access, request)))
+
+
+def _body(plan: RequestPlan, access: Access, request: PageRequest, response: httpx.Response) -> bytes:
     try:
         return json_text(response.content)
     except DecodeError as error:
@@ -81,16 +93,37 @@ def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
         raise DecodeError(access.credential.hide(message)) from None
 
 
-def exchange(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[httpx.Response]:
-    """Send `request` until it is answered well or the retries are used up; the last answer decides the error."""
-    once = partial(_signed, plan, access, request)
-    response, tried = yield from _persist(plan, access, request, access.limiter, once)
-    if response.is_success:
+def answered(plan: RequestPlan, access: Access, request: PageRequest, read: Callable[[httpx.Response], T]) -> Steps[T]:
+    """What `read` makes of the answer to `request`, which only reads: kept ones are good where `plan.cache` says so.
+
+    Raises what `exchange` and `read` raise.
+    """
+    ask = partial(exchange, plan, access, request)
+    if access.cache is None or not accepts_kept(plan):
+        return read((yield from ask()))
+    question = question_of(plan, access.credential.mark, request)
+    return (yield from access.cache.answer(question, plan, ask, read, access.scan))
+
+
+def exchange(
+    plan: RequestPlan, access: Access, request: PageRequest, conditions: Conditions = ()
+) -> Steps[httpx.Response]:
+    """Send `request` until it is answered well or the retries are used up; the last answer decides the error.
+
+    Under `conditions`, that nothing has changed is an answer, too.
+    """
+    response, tried = yield from answer(replace(plan, headers=plan.headers + conditions), access, request)
+    if response.is_success or (conditions and response.status_code == NOT_MODIFIED):
         return response
     raise refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
 
 
-def _persist(
+def answer(plan: RequestPlan, access: Access, request: PageRequest) -> Steps[tuple[httpx.Response, int]]:
+    """The last answer to `request`, good or bad, and how many attempts were made."""
+    return (yield from persist(plan, access, request, access.limiter, partial(_once, plan, access, request)))
+
+
+def persist(
     plan: RequestPlan,
     access: Access,
     request: PageRequest,
@@ -167,33 +200,46 @@ def _is_limit(attempts: tenacity.RetryCallState) -> bool:
     return outcome is not None and not outcome.failed and is_limited(outcome.result())
 
 
-def _signed(plan: RequestPlan, access: Access, request: PageRequest, attempt: int) -> Steps[httpx.Response]:
-    """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are."""
+def _once(plan: RequestPlan, access: Access, request: PageRequest, attempt: int) -> Steps[httpx.Response]:
+    """The answer to one attempt at a read."""
+    return (yield from delivered(plan, access, request, partial(spent, plan, access, attempt=attempt)))
+
+
+def delivered(
+    plan: RequestPlan, access: Access, request: PageRequest, send: Ask, *, sends_again: bool = True
+) -> Steps[httpx.Response]:
+    """The answer to `request`, signed on the connector's own origin only; redirects that may be followed are.
+
+    Where a token is refused it is renewed, and the request sent once more where it `sends_again`.
+    """
+    ask = _token_asker(plan, access)
+    asked = request_of(plan, request)
+    check_origin(plan, asked.url, "next link", access.credential.secrets)
+    for _ in range(MOST_REDIRECTS + 1):
+        if is_home(plan, asked.url):
+            response = yield from access.credential.answer(asked, send, ask, sends_again=sends_again)
+        else:
+            response = yield from send(asked)
+        target = redirect_target(plan, response, access.credential.secrets)
+        if target is None:
+            return response
+        asked = request_of(plan, replace(request, url=str(target), params=()))
+    raise refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
+
+
+def request_of(plan: RequestPlan, request: PageRequest) -> httpx.Request:
+    """`request` as it goes out, but for its credential. Raises RequestError where its URL is none."""
     try:
         url = httpx.URL(request.full_url)
         _ = url.host  # decoded here, and perhaps no name
     except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector}: {plan.base_url} is not a URL that can be asked."
         raise RequestError(message) from None
-    check_origin(plan, url, "next link", access.credential.secrets)
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
-        headers[b"content-type"] = b"application/json"
-    send, ask = partial(_spent, plan, access, attempt=attempt), _token_asker(plan, access)
+        headers[b"content-type"] = plan.body_type.encode()
     extensions = {HOME: httpx.URL(plan.base_url).host}
-    for _ in range(MOST_REDIRECTS + 1):
-        asked = httpx.Request(
-            plan.method, url, headers=list(headers.items()), content=request.body, extensions=dict(extensions)
-        )
-        if is_home(plan, url):
-            response = yield from access.credential.answer(asked, send, ask)
-        else:
-            response = yield from send(asked)
-        target = redirect_target(plan, response, access.credential.secrets)
-        if target is None:
-            return response
-        url = target
-    raise refused(plan, access, request, response, f", redirecting more than {MOST_REDIRECTS} times")
+    return httpx.Request(plan.method, url, headers=list(headers.items()), content=request.body, extensions=extensions)
 
 
 def _token_asker(plan: RequestPlan, access: Access) -> Ask:
@@ -203,13 +249,13 @@ def _token_asker(plan: RequestPlan, access: Access) -> Ask:
 
     def ask(request: httpx.Request) -> Steps[httpx.Response]:
         once = partial(_sent, asking, access, request)
-        response, _ = yield from _persist(asking, access, PageRequest(str(request.url)), limiter, once)
+        response, _ = yield from persist(asking, access, PageRequest(str(request.url)), limiter, once)
         return response
 
     return ask
 
 
-def _spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
+def spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
     """The answer to one request of the scan itself, which has only so many."""
     access.scan.spend()
     return (yield from _sent(plan, access, request, attempt))

@@ -29,8 +29,8 @@ _IN_QUERY = PaginationConfig()  # settings that put their parameters there, as l
 
 def expected_requests(
     settings: PaginationConfig, page: Page, progress: Progress, following: PageRequest
-) -> Iterator[PageRequest]:
-    """The requests after `following`, the second, in order; none where the first page does not tell them."""
+) -> Iterator[PageRequest] | None:
+    """The requests after `following`, the second, in order; None where the first page does not tell where they end."""
     match settings.strategy:
         case "page":
             return _by_number(settings, page, progress, following)
@@ -39,52 +39,60 @@ def expected_requests(
         case "link":
             return _by_last_link(page, progress, following)
         case _:
-            return iter(())
+            return None
 
 
 def _by_number(
     settings: PaginationConfig, page: Page, progress: Progress, following: PageRequest
-) -> Iterator[PageRequest]:
+) -> Iterator[PageRequest] | None:
     assert settings.page_param is not None  # noqa: S101 - the model refuses it
+    param = settings.page_param
     pages, total, size = pages_of(settings, page), total_of(settings, page), len(page.envelope.records)
     if pages is None and total is not None and size and began_at_start(settings, progress):
         pages = -(-total // size)
-    if pages is not None:
-        following_number = sent_number(settings, following, settings.page_param, settings.start_page)
-        for number in range(following_number + 1, settings.start_page + pages):
-            yield following.with_values(settings, {settings.page_param: number})
+    if pages is None:
+        return None
+    numbers = range(sent_number(settings, following, param, settings.start_page) + 1, settings.start_page + pages)
+    return (following.with_values(settings, {param: number}) for number in numbers)
 
 
-def _by_offset(settings: PaginationConfig, page: Page, following: PageRequest) -> Iterator[PageRequest]:
+def _by_offset(settings: PaginationConfig, page: Page, following: PageRequest) -> Iterator[PageRequest] | None:
     assert settings.offset_param is not None  # noqa: S101 - the model refuses it
-    total, size = total_of(settings, page), len(page.envelope.records)
-    if total is not None and size:
-        offset = sent_number(settings, following, settings.offset_param, 0)
-        for beyond in range(offset + size, total, size):
-            yield following.with_values(settings, {settings.offset_param: beyond})
+    param, total, size = settings.offset_param, total_of(settings, page), len(page.envelope.records)
+    if total is None or not size:
+        return None
+    offset = sent_number(settings, following, param, 0)
+    return (following.with_values(settings, {param: beyond}) for beyond in range(offset + size, total, size))
 
 
-def _by_last_link(page: Page, progress: Progress, following: PageRequest) -> Iterator[PageRequest]:
+def _by_last_link(page: Page, progress: Progress, following: PageRequest) -> Iterator[PageRequest] | None:
     """The links between next and last, which differ in one number: RFC 8288 names them, and they count alike."""
     try:
         last = follow(progress.request, link_target(page.headers, "last"))
     except PaginationError:
-        return
+        return None
+    if last is not None and last.url == following.url:
+        return iter(())
     here, there = urlsplit(following.url), urlsplit(last.url if last else "")
     values, ends = dict(parse_qsl(here.query)), dict(parse_qsl(there.query))
     counted = [name for name in values if values[name] != ends.get(name)]
     if here[:3] != there[:3] or values.keys() != ends.keys() or len(counted) != 1:
-        return
+        return None
     (name,) = counted
     before = progress.request.value(_IN_QUERY, name) or dict(parse_qsl(urlsplit(progress.request.url).query)).get(name)
     number, end = count_of(values[name]), count_of(ends[name])
     step = _step(before, number or 0, len(page.envelope.records))
     text = f"{name}={values[name]}"
     if number is None or end is None or step < 1 or (end - number) % step or here.query.split("&").count(text) != 1:
-        return
-    for beyond in range(number + step, end + 1, step):
-        parts = [f"{name}={beyond}" if part == text else part for part in here.query.split("&")]
-        yield PageRequest(here._replace(query="&".join(parts)).geturl(), body=following.body)
+        return None
+    return (_with_number(following, text, f"{name}={beyond}") for beyond in range(number + step, end + 1, step))
+
+
+def _with_number(request: PageRequest, text: str, other: str) -> PageRequest:
+    """`request` with `other` in place of the part `text` of its query."""
+    here = urlsplit(request.url)
+    parts = [other if part == text else part for part in here.query.split("&")]
+    return PageRequest(here._replace(query="&".join(parts)).geturl(), body=request.body)
 
 
 def _step(before: object, second: int, size: int) -> int:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlencode, urljoin
 import httpx
 
 from apikit_sql.connector.protocol import PaginationConfig
+from apikit_sql.engine.graphql import next_cursor
 from apikit_sql.engine.link import link_target
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import PaginationError
@@ -49,6 +50,11 @@ class PageRequest:
             return replace(self, body=json.dumps({**json.loads(self.body or b"{}"), **changed}).encode())
         kept = tuple(pair for pair in self.params if pair[0] not in changed)
         return replace(self, params=kept + tuple((name, _text(value)) for name, value in changed.items()))
+
+    def with_variable(self, name: str, value: str) -> PageRequest:
+        """The same GraphQL query with this value of a variable."""
+        asked = json.loads(self.body or b"{}")
+        return replace(self, body=json.dumps({**asked, "variables": {**asked["variables"], name: value}}).encode())
 
 
 @dataclass(frozen=True)
@@ -105,8 +111,8 @@ def next_request(settings: PaginationConfig, page: Page, progress: Progress) -> 
         case "page":
             return _next_number(settings, page, progress)
         case "relay":
-            message = "the strategy 'relay' belongs to GraphQL queries, not to a path."
-            raise PaginationError(message)
+            cursor = next_cursor(settings, page)
+            return None if cursor is None else progress.request.with_variable("after", cursor)
         case _ as unreachable:
             assert_never(unreachable)
 

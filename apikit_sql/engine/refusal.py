@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 import httpx
 
 from apikit_sql.engine.access import Access
+from apikit_sql.engine.graphql import errors_in, place_of
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import is_home
 from apikit_sql.engine.retry import asked_wait, is_limited
-from apikit_sql.errors import AuthError, RateLimitError, RequestError
+from apikit_sql.errors import AuthError, GraphQLError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.redaction import redact, redact_url
 from apikit_sql.secrets import is_reference
@@ -39,6 +40,8 @@ def refused(
     if is_limited(response):
         asked = asked_wait(response, access.clock)
         return RateLimitError(message, status=status, url=url, retry_after=asked)
+    if plan.is_graphql and (errors := errors_in(response.content, access.credential.hide)):
+        return GraphQLError(message + place_of(errors[0]), status=status, url=url, errors=errors)
     return RequestError(message, status=status, url=url)
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx
 import tenacity
@@ -15,7 +16,9 @@ from apikit_sql.connector.protocol import RetryConfig
 from apikit_sql.engine.limit_headers import read_date
 
 TOO_MANY = 429
-_FORBIDDEN = 403
+_OK, _FORBIDDEN = 200, 403
+_LIMITS = frozenset({"RATE_LIMITED", "RATE_LIMIT", "THROTTLED"})
+_LONGEST_REFUSAL = 10_000  # bytes
 _SECONDS = re.compile(r"[0-9]{1,15}(\.[0-9]{1,15})?")  # RFC 9110 has whole ones; Shopify sends `2.0`
 _SECONDARY = b"secondary rate limit"
 _SECONDARY_WAIT = 60.0  # seconds that GitHub asks for where it tells no other
@@ -63,9 +66,9 @@ def is_limited(response: httpx.Response) -> bool:
     """Whether the API has refused for its limit: 429, or a 403 that tells when to come back.
 
     GitHub answers its limits with 403 and `retry-after`, `x-ratelimit-remaining: 0`, or words about its secondary limit
-    (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api).
+    (https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api). To GraphQL it answers them with 200.
     """
-    if response.status_code == TOO_MANY:
+    if response.status_code == TOO_MANY or _is_told_by_graphql(response):
         return True
     tells_when = "retry-after" in response.headers or response.headers.get("x-ratelimit-remaining") == "0"
     return response.status_code == _FORBIDDEN and (tells_when or _is_secondary(response))
@@ -75,6 +78,31 @@ def asked_wait(response: httpx.Response, clock: Callable[[], float] = time.time)
     """Seconds that a refusal asks to wait; None where it does not say."""
     told = retry_after(response.headers, clock)
     return _SECONDARY_WAIT if told is None and is_limited(response) and _is_secondary(response) else told
+
+
+def _is_told_by_graphql(response: httpx.Response) -> bool:
+    """Whether an answer with status 200 has no data and an error that names a limit.
+
+    GitHub: `type` (https://docs.github.com/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api; it sends
+    RATE_LIMIT, too: https://github.com/octokit/plugin-throttling.js/pull/848). Shopify: `extensions.code`
+    (https://shopify.dev/docs/api/usage/limits).
+    """
+    body = response.content
+    if response.status_code != _OK or len(body) > _LONGEST_REFUSAL or b'"errors"' not in body:
+        return False
+    try:
+        told = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    errors = told.get("errors") if isinstance(told, dict) and not told.get("data") else None
+    return any(_names_limit(each) for each in errors if isinstance(each, dict)) if isinstance(errors, list) else False
+
+
+def _names_limit(error: dict[str, Any]) -> bool:
+    extensions = error.get("extensions")
+    code = extensions.get("code") if isinstance(extensions, dict) else None
+    is_secondary = _SECONDARY in str(error.get("message")).lower().encode(errors="replace")
+    return is_secondary or str(error.get("type")) in _LIMITS or str(code) in _LIMITS
 
 
 def _is_secondary(response: httpx.Response) -> bool:

@@ -18,6 +18,7 @@ class Running:
     """A scan or a bind under way. One whose reader has stopped in the middle, as after a LIMIT, is parked."""
 
     cancelled: Event
+    must_finish: bool = False  # what is under way is not given up
     is_inside: bool = True
     left_at: float = 0.0  # by the monotonic clock
 
@@ -44,9 +45,9 @@ class RunningScans:
         self._lock = threading.Lock()
 
     @contextmanager
-    def running(self, cancelled: Event) -> Iterator[Running]:
+    def running(self, cancelled: Event, *, must_finish: bool = False) -> Iterator[Running]:
         """While inside, `cancel` and `stop` set `cancelled`."""
-        scan = Running(cancelled)
+        scan = Running(cancelled, must_finish)
         with self._lock:
             self._all.add(scan)
         try:
@@ -62,6 +63,12 @@ class RunningScans:
         for scan in scans:
             scan.cancelled.set()
         return scans
+
+    def finish(self, longest: float) -> None:
+        """Cancel every scan and wait up to `longest` seconds for what must finish."""
+        deadline = time.monotonic() + longest
+        while any(scan.must_finish for scan in self.cancel()) and time.monotonic() < deadline:
+            time.sleep(0.01)
 
     def stop(self, longest: float) -> None:
         """Cancel every scan and wait up to `longest` seconds until those that anyone reads have ended."""

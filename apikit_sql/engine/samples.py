@@ -49,6 +49,12 @@ class Samples:
             kept = self._kept.pop(plan, None)
         return kept.pages if kept is not None and self._is_fresh(kept) else ()
 
+    def kept(self, plan: RequestPlan) -> tuple[Page, ...]:
+        """The pages of `plan` that a scan would take, left where they are."""
+        with self._lock:
+            kept = self._kept.get(plan)
+        return kept.pages if kept is not None and self._is_fresh(kept) else ()
+
     def keep(self, plan: RequestPlan, most: int, pages: tuple[Page, ...]) -> None:
         """Keep up to `most` `pages` of `plan`; the oldest go when there are too many."""
         with self._lock:
@@ -56,6 +62,12 @@ class Samples:
             self._kept.move_to_end(plan)
             while len(self._kept) > 1 and sum(kept.size for kept in self._kept.values()) > _MOST:
                 self._kept.popitem(last=False)
+
+    def forget(self, connector: str) -> None:
+        """Drop the pages of `connector`."""
+        with self._lock:
+            for plan in [plan for plan in self._kept if plan.connector == connector]:
+                del self._kept[plan]
 
     def _is_fresh(self, kept: _Sample) -> bool:
         return self._clock() - kept.at < _LIFETIME

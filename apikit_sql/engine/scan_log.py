@@ -37,7 +37,8 @@ class ScanRecord:
 
     `state` is 'closed' where the reader wanted no more, as LIMIT does. `is_truncated` tells that `pages` stopped a trip
     that had more. `drifted` and `unseen` count, by column and by field, the values made NULL and the fields without a
-    column; `skipped` are the errors of trips that were passed over.
+    column; `unfollowed` are connections of a GraphQL query that had a next page; `skipped` are the errors of trips that
+    were passed over.
     """
 
     def __init__(self, plan: ScanPlan | None = None, *, trips: int = 1, at: float = 0) -> None:
@@ -49,11 +50,14 @@ class ScanRecord:
         self.state: State = "running"
         self.pagination = ""
         self.pages = self.rows = self.requests = self.retries = self.failed_trips = 0
+        self.cached_pages = 0
+        self.cache_age: float | None = None  # seconds, of the oldest of them
         self.skipped: list[str] = []
         self.throttled = 0.0  # seconds that requests have waited for a limit or before a retry
         self.is_truncated = False
         self.drifted: Counter[str] = Counter()
         self.unseen: Counter[str] = Counter()
+        self.unfollowed: set[str] = set()
         self._has_inferred = plan is not None and plan.columns is None
         self._max_requests = plan.max_requests if plan else None
         self._lock = threading.Lock()
@@ -75,6 +79,12 @@ class ScanRecord:
                 )
                 raise RequestsSpentError(message)
             self.requests += 1
+
+    def reuse(self, age: float) -> None:
+        """Count a page that was answered from the response cache, said by the API `age` seconds ago."""
+        with self._lock:
+            self.cached_pages += 1
+            self.cache_age = max(age, self.cache_age or 0.0)
 
     def retry(self) -> None:
         """Count a request that is sent again."""
@@ -112,6 +122,11 @@ class ScanRecord:
         if self.drifted:
             columns = ", ".join(f"{column}: {number}" for column, number in sorted(self.drifted.items()))
             yield f"{name}: {self.drifted.total()} values do not fit their columns and are NULL ({columns})."
+        if self.unfollowed:
+            yield (
+                f"{name}: {', '.join(sorted(self.unfollowed))} had a next page (hasNextPage), which is not followed. "
+                "Ask for more of it at once, or follow it by a query of its own, with connection_path."
+            )
         if self.unseen and self._has_inferred:  # whoever declares columns has chosen them
             names = ", ".join(sorted(self.unseen)[:_SHOWN])
             yield (

@@ -5,13 +5,12 @@ from __future__ import annotations
 import atexit
 import functools
 import os
-import sys
 import threading
 import time
 import weakref
 from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Callable, Generator, Sequence
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -25,36 +24,36 @@ from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine import request_log
 from apikit_sql.engine.access import Access, SharedLimit
-from apikit_sql.engine.anomaly import AnomalyDetector, Detector, RequestEvent
-from apikit_sql.engine.auth import ANONYMOUS, authenticator
+from apikit_sql.engine.anomaly import Detector
+from apikit_sql.engine.drivers import drive
+from apikit_sql.engine.estimate import Outlook, estimate
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
-from apikit_sql.engine.oauth2 import Grant
+from apikit_sql.engine.mutation import Outcome, Sending, send_all
 from apikit_sql.engine.pages import AsyncPages, Pages
-from apikit_sql.engine.rate_limit import RateLimitState
-from apikit_sql.engine.replay import straight, tape_of
+from apikit_sql.engine.probe import Probe, probe
 from apikit_sql.engine.replies import replies
 from apikit_sql.engine.request_log import RequestRecord
-from apikit_sql.engine.retry import RetryBudget
 from apikit_sql.engine.running import Running, RunningScans
 from apikit_sql.engine.samples import Samples
 from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
 from apikit_sql.engine.scan_pages import AsyncScanPages, ScanPages
+from apikit_sql.engine.sharing import Sharing
 from apikit_sql.engine.steps import Page
-from apikit_sql.engine.tokens import Tokens
 from apikit_sql.engine.transports import Transports
 from apikit_sql.engine.trip import Dialogue, trip
 from apikit_sql.engine.window import WindowSettings
 from apikit_sql.errors import ApikitError
-from apikit_sql.origin import origin_of, origin_text
+from apikit_sql.plan.mutation import Mutation
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
-from apikit_sql.redaction import redact
+from apikit_sql.redaction import redact_url
 
 if TYPE_CHECKING:
     from apikit_sql.demo import DemoServer
 
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
+_FINISHING = 30.0  # seconds that mutations under way are waited for
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
 
 
@@ -82,12 +81,10 @@ class Session:
         waits for long; without it, that goes to stderr. Raises ConfigError where the environment is wrong.
         """
         request_log.show_log(os.environ.get("APIKIT_LOG_LEVEL", ""))
-        self._tape = tape_of(os.environ.get("APIKIT_HTTP", "") if http is None else http, self._redacted)
-        self._detector = AnomalyDetector() if detector is None else detector
-        self._on_request = on_request
-        self._tell = _to_stderr if tell is None else tell
+        http = os.environ.get("APIKIT_HTTP", "") if http is None else http
+        self._sharing = Sharing(clock, http, detector, on_request, tell)
         self.connectors = ConnectorRegistry() if connectors is None else connectors
-        self.requests: deque[RequestRecord] = deque(maxlen=_RING)
+        self.requests = self._sharing.requests
         self.errors: deque[ApikitError] = deque(maxlen=_RING)
         self.scans: deque[ScanRecord] = deque(maxlen=_RING)
         self.failures: deque[FailedTrip] = deque(maxlen=_RING)
@@ -95,10 +92,7 @@ class Session:
         self._clock = clock
         self._lock = threading.Lock()
         self._transports = Transports(transport)
-        self._limits: dict[object, SharedLimit] = {}
-        self._tokens: dict[tuple[object, Grant], Tokens] = {}
         self._samples = Samples(clock)
-        self._secrets: set[str] = set()
         self._scans = RunningScans()
         self._demo: DemoServer | None = None
         atexit.register(_stop_at_exit, weakref.ref(self))
@@ -108,7 +102,7 @@ class Session:
         connector = self.connectors.get(name)
         if connector.base_url != _EMBEDDED:
             return connector
-        if self._tape is not None and not self._tape.sends:
+        if self._sharing.tape is not None and not self._sharing.tape.sends:
             return connector
         from apikit_sql.demo import DemoServer  # noqa: PLC0415 - brings http.server, which no other connector needs
 
@@ -118,8 +112,8 @@ class Session:
                 self._demo, spare = self._demo or started, self._demo and started
             if spare:
                 spare.close()
-        if self._tape is not None:
-            self._tape.call(self._demo.base_url, _EMBEDDED)
+        if self._sharing.tape is not None:
+            self._sharing.tape.call(self._demo.base_url, _EMBEDDED)
         return connector.model_copy(update={"base_url": self._demo.base_url})
 
     def pages(self, plan: ScanPlan, trips: Sequence[Trip], cancelled: Event, *, first_ahead: int = 2) -> ScanPages:
@@ -129,7 +123,7 @@ class Session:
         """
         scan, dialogues, settings = self._scan(plan, trips, first_ahead)
         pages = Pages(dialogues, self._transport_of(plan.request), cancelled, **settings)
-        return ScanPages(pages, scan, self._redacted)
+        return ScanPages(pages, scan, self._sharing.redacted)
 
     async def apages(
         self, plan: ScanPlan, trips: Sequence[Trip], cancelled: Event, *, first_ahead: int = 2
@@ -141,15 +135,15 @@ class Session:
         scan, dialogues, settings = self._scan(plan, trips, first_ahead)
         transport = await self._transports.of_loop(verify=plan.request.verify_ssl)
         pages = AsyncPages(dialogues, transport, cancelled, **settings)
-        return AsyncScanPages(pages, scan, self._redacted)
+        return AsyncScanPages(pages, scan, self._sharing.redacted)
 
     def _scan(
         self, plan: ScanPlan, trips: Sequence[Trip], first_ahead: int
     ) -> tuple[ScanRecord, list[Callable[[], Dialogue]], WindowSettings]:
         """What a scan is recorded in, its trips as they begin, and how many of its requests may be under way."""
         scan = ScanRecord(plan, trips=len(trips), at=self._clock())
-        access = self._access(plan.request, scan)
-        fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock, redact=self._redacted)
+        access = self._sharing.access(plan.request, scan)
+        fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock, redact=self._sharing.redacted)
         samples = [self._samples.take(each.request) for each in trips]
         dialogues = [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)]
         self.scans.append(scan)
@@ -166,11 +160,20 @@ class Session:
         kept = self._samples.look(plan, most)
         if kept is not None:
             return kept
-        begin = partial(trip, plan, self._access(plan, ScanRecord()))
+        scan = ScanRecord()
+        begin = partial(trip, plan, self._sharing.access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
-        self._samples.keep(plan, most, found)
+        if not scan.cached_pages:  # else the scan takes them from there itself, and tells
+            self._samples.keep(plan, most, found)
         return found
+
+    def outlook(self, plan: RequestPlan) -> Outlook:
+        """What is known of the trip of `plan` before it begins; nothing is sent."""
+        access = self._sharing.access(plan, ScanRecord())
+        found, quota = estimate(plan, access, self._samples.kept(plan)), access.limiter.binding
+        url = redact_url(found.first.full_url, access.credential.secrets)
+        return Outlook(found, url, access.credential.name, quota.remaining if quota else None)
 
     def bodies(self, plan: ScanPlan, asked: Sequence[RequestPlan], cancelled: Event) -> Generator[tuple[int, bytes]]:
         """The number of each of `asked`, all of the API of `plan`, and the JSON that answers it, as they come.
@@ -178,7 +181,7 @@ class Session:
         Several are under way at once. Raises what the first of them raises that fails.
         """
         scan = ScanRecord(plan, trips=len(asked), at=self._clock())
-        access = self._access(plan.request, scan)
+        access = self._sharing.access(plan.request, scan)
         self.scans.append(scan)
         steps = [partial(fetch_body, each, access) for each in asked]
         found = replies(
@@ -191,6 +194,44 @@ class Session:
                 scan.pages += 1
                 yield number, outcome
 
+    def mutations(
+        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event
+    ) -> Callable[[], tuple[Outcome, ...]]:
+        """What sends each of `asked`, all to the API of `plan`, and gives their outcomes. Before, nothing is sent.
+
+        Once `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the
+        credential is not there; what is called then raises nothing that an API or a network can cause.
+        """
+        scan = ScanRecord(plan, trips=len(asked), at=self._clock())
+        return partial(self._mutate, plan, asked, self._sharing.access(plan.request, scan), cancelled)
+
+    def _mutate(
+        self, plan: ScanPlan, asked: Sequence[Mutation], access: Access, cancelled: Event
+    ) -> tuple[Outcome, ...]:
+        self.scans.append(access.scan)
+        rows, transport = [Sending(each) for each in asked], self._transport_of(plan.request)
+        try:
+            with self._scans.running(cancelled, must_finish=True), access.scan.ending():
+                send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
+        finally:
+            self.forget_answers(plan.request.connector)
+        return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
+
+    def noted(self, connector: str, path: str, outcome: Outcome) -> Outcome:
+        """The `outcome` of a mutation, without secrets, kept among the failures where it is one."""
+        if outcome.error is None:
+            return outcome
+        error, at = self._sharing.redacted(outcome.error), self._clock()
+        failed = FailedTrip(at, connector, path, (), outcome.status, outcome.kind, error, 0, is_skipped=True)
+        self.failures.append(failed)
+        return replace(outcome, error=error)
+
+    def probe(self, plan: RequestPlan, cancelled: Event) -> Probe:
+        """What the first request of `plan` brings, be it an error."""
+        access = self._sharing.access(plan, ScanRecord())
+        with self.running(cancelled):
+            return drive(probe(plan, access), self._transport_of(plan), cancelled)
+
     def inferred(self, plan: ScanPlan) -> tuple[Column, ...] | None:
         """The columns that were inferred for `plan`, None where none were yet."""
         return self._inferred.get(plan)
@@ -202,10 +243,14 @@ class Session:
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
 
+    def forget_answers(self, connector: str) -> None:
+        """Drop all that is kept of what `connector` has answered: something was changed there, or may have been."""
+        self._sharing.cache.forget(connector)
+        self._samples.forget(connector)
+
     def limits(self) -> list[SharedLimit]:
         """What callers share of each API and credential."""
-        with self._lock:
-            return list(self._limits.values())
+        return self._sharing.limits()
 
     def running(self, cancelled: Event) -> AbstractContextManager[Running]:
         """While inside, `close`, `stop_running` and leaving the interpreter set `cancelled`."""
@@ -213,18 +258,17 @@ class Session:
 
     def remember(self, error: ApikitError) -> None:
         """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
-        error.args = (self._redacted(str(error)), *error.args[1:])
+        error.args = (self._sharing.redacted(str(error)), *error.args[1:])
         error.__cause__ = error.__context__ = None
         self.errors.append(error.with_traceback(None))
 
-    def _redacted(self, text: str) -> str:
-        with self._lock:
-            secrets = {*self._secrets, *(each for tokens in self._tokens.values() for each in tokens.secrets)}
-        return redact(text, secrets)
-
     def close(self) -> None:
-        """Cancel what runs, close the connections, and stop the demo API. The session may be used again."""
-        self._scans.cancel()
+        """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again.
+
+        Mutations under way are finished before.
+        """
+        self._scans.finish(_FINISHING)
+        self._sharing.cache.forget()
         with self._lock:
             demo, self._demo = self._demo, None
         self._transports.close()
@@ -237,54 +281,6 @@ class Session:
 
     def _transport_of(self, plan: RequestPlan) -> httpx.BaseTransport:
         return self._transports.of_threads(verify=plan.verify_ssl)
-
-    def _access(self, plan: RequestPlan, scan: ScanRecord) -> Access:
-        key = (plan.connector, origin_of(plan.base_url), plan.auth)
-        sends = self._tape is None or self._tape.sends
-        credential = authenticator(plan.connector, plan.auth, partial(self._tokens_of, key)) if sends else ANONYMOUS
-        with self._lock:
-            self._secrets.update(credential.values)
-            fresh = SharedLimit(
-                plan.connector,
-                origin_text(plan.base_url),
-                credential.name,
-                RateLimitState(plan.rate_limit, self._clock),
-                RetryBudget(),
-            )
-            shared = self._limits.setdefault(key, fresh) if sends else fresh
-        most = plan.rate_limit.warn_above
-        seen = partial(RequestEvent, connector=plan.connector, credential=credential.mark, threshold=most)
-        sender = straight if self._tape is None else self._tape.answer
-        record = partial(self._record, seen)
-        return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, self._tell)
-
-    def _tokens_of(self, key: object, grant: Grant) -> Tokens:
-        """The tokens that all share who have this grant, whatever has become of its refresh token since."""
-        with self._lock:
-            return self._tokens.setdefault((key, replace(grant, refresh_token=None)), Tokens(grant, self._clock))
-
-    def _record(self, seen: Callable[[float], RequestEvent], record: RequestRecord) -> None:
-        self.requests.append(record)
-        request_log.log(record)
-        if self._tape is None or self._tape.sends:
-            with _watching():
-                self._detector.record_event(seen(record.at))
-        if self._on_request is not None:
-            with _watching():
-                self._on_request(record)
-
-
-@contextmanager
-def _watching() -> Iterator[None]:
-    """While inside, what is raised is logged: whoever watches a scan shall not end it."""
-    try:
-        yield
-    except Exception:  # noqa: BLE001 - a stranger's code
-        request_log.LOGGER.warning("what watches requests has failed", exc_info=True)
-
-
-def _to_stderr(text: str) -> None:
-    sys.stderr.write(f"apikit: {text}\n")
 
 
 def default_session() -> Session:

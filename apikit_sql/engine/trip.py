@@ -16,6 +16,7 @@ from apikit_sql.engine.access import Access
 from apikit_sql.engine.evidence import find_pagination, refuse_unfollowed, with_known_end
 from apikit_sql.engine.exchange import fetch_page
 from apikit_sql.engine.expected import expected_requests
+from apikit_sql.engine.graphql import unfollowed
 from apikit_sql.engine.pagination import PageRequest, Progress, check_guard, first_request, is_past_end, next_request
 from apikit_sql.engine.refusal import where
 from apikit_sql.engine.scan_log import ScanRecord
@@ -28,7 +29,7 @@ from apikit_sql.plan.request_plan import RequestPlan
 class Wanted:
     """A page that a trip wants: the steps that fetch it, or the page itself where it is there already.
 
-    `expected` are the pages known to follow it, told once.
+    `expected` are the pages known to follow it, told once; `is_end_known` tells that no others do.
     """
 
     request: PageRequest
@@ -36,6 +37,7 @@ class Wanted:
     fetch: Callable[[], Steps[Page | None]]
     page: Page | None = None
     expected: Iterable[Wanted] = ()
+    is_end_known: bool = False
 
 
 #: Says what it wants, is sent the page (None where its status says that the end is past), and hands on what it accepts.
@@ -50,7 +52,7 @@ def trip(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Dialog
     """
     request: PageRequest | None = first_request(plan)
     settings, seen, progress = plan.pagination, set[PageRequest](), Progress()
-    expected: Iterator[PageRequest] = iter(())
+    expected: Iterator[PageRequest] | None = None
     while request is not None:
         seen.add(request)
         fetch, number = partial(fetch_page, plan, settings, access), progress.pages + 1
@@ -61,13 +63,15 @@ def trip(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Dialog
             number,
             partial(fetch, request, number),
             kept[progress.pages] if progress.pages < len(kept) else None,
-            _ahead(fetch, expected, range(number + 1, _most_pages(plan, settings) + 1)),
+            _ahead(fetch, expected or iter(()), range(number + 1, _most_pages(plan, settings) + 1)),
+            expected is not None,
         )
         with _naming(plan, access, request, number):
             if is_past_end(settings, page, progress):
                 return
             assert page is not None  # noqa: S101 - else it is past the end
             progress, is_first = progress.after(settings, request, page), progress.pages == 0
+            access.scan.unfollowed |= unfollowed(plan, page)
         yield page
         with _naming(plan, access, request, number):
             if is_first:
@@ -82,7 +86,7 @@ def trip(plan: RequestPlan, access: Access, kept: Sequence[Page] = ()) -> Dialog
                 message = f"page {page.number} leads back to an earlier page."
                 raise PaginationError(message)
             request = following
-            expected = expected_requests(settings, page, progress, request) if is_first and request else iter(())
+            expected = expected_requests(settings, page, progress, request) if is_first and request else None
 
 
 def _most_pages(plan: RequestPlan, settings: PaginationConfig) -> int:

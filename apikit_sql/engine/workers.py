@@ -30,12 +30,13 @@ class Threads(Generic[T]):
     They are daemons: a thread pool's would be joined at exit, for as long as their requests take.
     """
 
-    def __init__(self, transport: httpx.BaseTransport) -> None:
-        """No thread yet."""
+    def __init__(self, transport: httpx.BaseTransport, cancelled: Event | None = None) -> None:
+        """No thread yet. Once `cancelled` is set, steps are taken only where they must finish."""
         self._transport = transport
         self._todo: queue.SimpleQueue[Task[T] | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Task[T], T | BaseException]] = queue.SimpleQueue()
         self._stopped = Event()
+        self._cancelled = self._stopped if cancelled is None else cancelled
         self._threads = self.under_way = 0
 
     def submit(self, steps: Callable[[], Steps[T]]) -> Task[T]:
@@ -47,7 +48,7 @@ class Threads(Generic[T]):
             self._threads += 1
             threading.Thread(
                 target=_work,
-                args=(self._todo, self._done, self._transport, self._stopped),
+                args=(self._todo, self._done, self._transport, self._stopped, self._cancelled),
                 name="apikit-pages",
                 daemon=True,
             ).start()
@@ -83,11 +84,12 @@ def _work(
     done: queue.SimpleQueue[tuple[Task[T], T | BaseException]],
     transport: httpx.BaseTransport,
     stopped: Event,
+    cancelled: Event,
 ) -> None:
     while (task := todo.get()) is not None and not stopped.is_set():
         outcome: T | BaseException
         try:
-            outcome = drive(task.steps(), transport, stopped)
+            outcome = drive(task.steps(), transport, cancelled)
         except BaseException as error:  # noqa: BLE001 - the reader raises it
             outcome = error
         done.put((task, outcome))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from apikit_sql.connector.findings import check, is_name
+from apikit_sql.connector.toml_text import comment, pairs, table
 from apikit_sql.errors import ConfigError
 from apikit_sql.openapi.access import auth_of, headers_of, place_of
 from apikit_sql.openapi.names import stream_names
@@ -16,7 +17,7 @@ from apikit_sql.openapi.operations import ListOperation, list_operations
 from apikit_sql.openapi.paging import Settings, paging_of, usual
 from apikit_sql.openapi.schema import Schemas, mapping
 from apikit_sql.openapi.streams import draft_stream
-from apikit_sql.openapi.text import comment, pairs, sentence, table
+from apikit_sql.openapi.text import sentence
 
 _ADVICE = (
     "Read it through: an OpenAPI document does not tell everything that a manifest says.",

@@ -12,8 +12,8 @@ from apikit_sql.openapi.operations import ListOperation, Parameter
 from apikit_sql.openapi.schema import Schemas, Shape
 from apikit_sql.openapi.text import snake
 
-#: Names as `snake` writes them: `page[size]` is page_size.
-_LIMITS = (
+#: Names of a page's size as `snake` writes them: `page[size]` is page_size.
+LIMITS = (
     "per_page", "page_size", "pagesize", "limit", "page_limit", "max_results", "maxresults", "max_items",
     "results_per_page", "items_per_page", "count", "top", "size",
 )  # fmt: skip
@@ -25,7 +25,7 @@ _CURSORS = (
 )  # fmt: skip
 #: They page too, backwards or besides, and are no filters.
 _OTHERS = frozenset({"before", "page_before", "ending_before", "before_cursor", "previous_cursor", "first", "last"})
-_PAGING = frozenset({*_LIMITS, *_PAGES, *_OFFSETS, *_CURSORS, *_OTHERS})
+_PAGING = frozenset({*LIMITS, *_PAGES, *_OFFSETS, *_CURSORS, *_OTHERS})
 
 #: Properties, the likeliest first.
 _NEXT_URLS = (
@@ -65,7 +65,7 @@ def is_paging(parameter: Parameter) -> bool:
 def paging_of(listed: ListOperation, schemas: Schemas) -> Settings:
     """The pagination of one operation; `auto` where the document does not tell."""
     given = {snake(name): each for name, each in reversed(listed.in_query().items())}
-    limit = _limit(next((given[name] for name in _LIMITS if name in given), None))
+    limit = _limit(next((given[name] for name in LIMITS if name in given), None))
     page, offset, cursor = (
         next((given[name] for name in names if name in given), None) for names in (_PAGES, _OFFSETS, _CURSORS)
     )

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from apikit_sql.column_types import JSON, ColumnType, Scalar
+from apikit_sql.connector.toml_text import comment, inline, table
 from apikit_sql.openapi.names import key_prefix
 from apikit_sql.openapi.operations import ListOperation, Parameter
 from apikit_sql.openapi.paging import Settings, is_paging
 from apikit_sql.openapi.schema import Schemas, Shape, type_text
-from apikit_sql.openapi.text import comment, inline, sentence, snake, table
+from apikit_sql.openapi.text import sentence, snake
 from apikit_sql.redaction import is_secret_param
 
 _FIELD = re.compile(r"\{([^{}]*)\}")

@@ -22,7 +22,7 @@ from apikit_sql.secrets import has_reference, is_reference
 
 _WRITTEN = "Options are written name := value; name = value is a comparison, which DuckDB passes as a boolean."
 _BOOLEANS = frozenset({"extra"})
-_OBJECTS = frozenset({"params", "path_params", "columns", "types", "filters", "headers"})
+_OBJECTS = frozenset({"params", "path_params", "columns", "types", "filters", "headers", "variables"})
 _FILTER = re.compile(r"\s*(?P<column>.*?[^\s!<>=])\s*(?P<operator>>=|<=|>|<|=)?\s*")
 _PAGE_PARAMS = frozenset({"key", "auth", "sig", "signature", "token", "credential"})  # of many innocent uses too
 
@@ -86,6 +86,7 @@ class Call(BaseModel):
     timeout: Annotated[float, Field(gt=0)] | None = None
     max_wait: Annotated[float, Field(ge=0)] | None = None
     max_requests: Annotated[int, Field(ge=1)] | None = None
+    cache: Annotated[float, Field(ge=0)] | None = None
 
 
 def read_call(text: str) -> Call:
@@ -108,13 +109,7 @@ def call_of(given: Mapping[str, Any]) -> Call:
     arguments = {name: value for name, value in given.items() if value is not None}
     if "keys" in given:
         _set_keys(arguments)
-    for name, value in arguments.items():
-        if isinstance(value, bool) and name not in _BOOLEANS:
-            message = f"apikit: {name} is a boolean. {_WRITTEN}"
-            raise CallError(message)
-        if name in _OBJECTS and not isinstance(_object(value), dict):
-            message = f"apikit: {name} is not an object {{name: value}}. {_WRITTEN}"
-            raise CallError(message)
+    refuse_misread("apikit", arguments)
     if isinstance(strategy := arguments.get("pagination"), str) and not strategy.lstrip().startswith("{"):
         arguments["strategy"] = strategy_name(arguments.pop("pagination"))
     if arguments.get("pages") == "all":
@@ -131,6 +126,17 @@ def checked_call(arguments: Mapping[str, Any]) -> Call:
         return Call.model_validate(dict(arguments))
     except ValidationError as error:
         raise CallError("apikit: " + explain(error)) from None
+
+
+def refuse_misread(function: str, arguments: Mapping[str, Any]) -> None:
+    """Raise CallError for an option that is a boolean, or no object, which nobody means."""
+    for name, value in arguments.items():
+        if isinstance(value, bool) and name not in _BOOLEANS:
+            message = f"{function}: {name} is a boolean. {_WRITTEN}"
+            raise CallError(message)
+        if name in _OBJECTS and not isinstance(_object(value), dict):
+            message = f"{function}: {name} is not an object {{name: value}}. {_WRITTEN}"
+            raise CallError(message)
 
 
 def _set_keys(arguments: dict[str, Any]) -> None:
@@ -171,11 +177,16 @@ def _refuse_secrets(call: Call) -> None:
             raise CallError(message)
     for option in (call.params, call.path_params, *(call.keys or ()), *_objects_in(call.body)):
         for name, value in option.items():
-            is_named_so = is_secret_param(name) and name.lower() not in _PAGE_PARAMS
-            texts = value if isinstance(value, list) else [value]
-            if is_named_so or any(isinstance(text, str) and has_reference(text) for text in texts):
-                message = f"apikit: the parameter {name!r} carries a credential, which SQL must not. {_INSTEAD}"
-                raise CallError(message)
+            refuse_credential(name, value)
+
+
+def refuse_credential(name: str, value: object) -> None:
+    """Raise CallError where a parameter carries a credential, by its name or by a reference in its text."""
+    is_named_so = is_secret_param(name) and name.lower() not in _PAGE_PARAMS
+    texts = value if isinstance(value, list) else [value]
+    if is_named_so or any(isinstance(text, str) and has_reference(text) for text in texts):
+        message = f"apikit: the parameter {name!r} carries a credential, which SQL must not. {_INSTEAD}"
+        raise CallError(message)
 
 
 def _objects_in(value: object) -> Iterator[dict[str, Any]]:

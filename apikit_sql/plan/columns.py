@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from apikit_sql.column_types import EXTRA, JSON, Column, Scalar, parse_type
 from apikit_sql.connector.manifest import ColumnConfig, KeyColumn, Stream
@@ -52,6 +52,16 @@ def with_key_columns(columns: tuple[Column, ...], keys: tuple[KeyColumn, ...]) -
             raise CallError(message)
     lacking = {key.column: key for key in keys if key.required and key.column.lower() not in names}
     return columns + tuple(Column(name, parse_type(key.type), (name,), declared=True) for name, key in lacking.items())
+
+
+def operators_by_column(keys: Iterable[KeyColumn]) -> dict[str, list[str]]:
+    """The operators that an API answers, by the column's name in lower case; of a STRUCT's field with its name."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        name, _, inner = key.column.lower().partition(".")
+        told = (f"{operator} of {inner}" if inner else operator for operator in key.operators)
+        found[name] = list(dict.fromkeys((*found.get(name, ()), *told)))
+    return found
 
 
 def columns_of_keys(

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
@@ -32,15 +33,19 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5
 
 
 @dataclass(frozen=True)
-class Limits:
-    """What holds where a call says nothing: seconds to wait for an API's limit, and requests that a scan may send."""
+class Defaults:
+    """What holds where a call says nothing.
+
+    Seconds to wait for an API's limit, requests that a scan may send, seconds for which an answer is good enough.
+    """
 
     max_wait: float = 60
     max_requests: int | None = None
+    cache: float = 0
 
 
 #: What holds where nobody says anything.
-USUAL_LIMITS = Limits()
+USUAL_DEFAULTS = Defaults()
 
 
 EMPTY: Mapping[str, tuple[str, ...]] = MappingProxyType({})
@@ -78,16 +83,16 @@ def ad_hoc_connector(
         raise CallError(message) from None
 
 
-def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL_LIMITS) -> ScanPlan:
-    """The scan that `call` asks of `connector`, within `limits` where the call sets none.
+def plan_call(call: Call, connector: ConnectorDefinition, usual: Defaults = USUAL_DEFAULTS) -> ScanPlan:
+    """The scan that `call` asks of `connector`; what is `usual` holds where the call says nothing.
 
     What the call says wins over the stream, the stream over the connector. Raises CallError where they do not fit
     together, naming the option.
     """
     stream = _stream(call, connector)
-    path = _path(call, stream)
+    path = filled_path(call, call.path if stream is _NO_STREAM else stream.path)
     columns = declared_columns(call, stream)
-    keys = _key_columns(call, stream, path)
+    keys, settled = _key_columns(call, stream, path)
     given_keys = tuple(
         (key.column, call.path_params[key.path]) for key in stream.key_columns if key.path in call.path_params
     )
@@ -100,7 +105,7 @@ def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL
         columns = with_key_columns(with_key_fields(columns, key_fields), (*stream.key_columns, *keys))
         columns = with_extra(columns, is_wanted=call.extra)
     return ScanPlan(
-        request=_request(call, stream, connector, path, limits.max_wait),
+        request=_request(call, stream, connector, path, usual),
         columns=columns,
         types=tuple(column_of(name, config) for name, config in call.types.items()),
         nested=call.nested,
@@ -108,13 +113,14 @@ def plan_call(call: Call, connector: ConnectorDefinition, limits: Limits = USUAL
         on_drift=call.on_drift,
         extra=call.extra,
         key_columns=keys,
+        settled=settled,
         given_keys=given_keys,
         keys=given_tuples,
         key_fields=key_fields,
         filters=tuple(key.column for key in filter_key_columns(call.filters)),
         concurrency=call.concurrency or connector.concurrency,
         on_error=call.on_error,
-        max_requests=limits.max_requests if call.max_requests is None else call.max_requests,
+        max_requests=usual.max_requests if call.max_requests is None else call.max_requests,
     )
 
 
@@ -141,21 +147,18 @@ def _refuse_inference(call: Call) -> None:
         raise CallError(message)
 
 
-def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: str, max_wait: float) -> RequestPlan:
+def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: str, usual: Defaults) -> RequestPlan:
     pagination, method = _pagination(call, stream, connector), _method(call, stream, connector)
     if pagination.params_in == "body" and method != "POST":
         message = "apikit: pagination: params_in = 'body' needs method := 'POST'."
         raise CallError(message)
-    defaults = query_params("params", connector.params | stream.params, "")
-    given = query_params("params", call.params, call.params_type)
-    chosen = {name for name, _ in given} | call.params.keys()
     return RequestPlan(
         connector=connector.name,
         base_url=connector.base_url.rstrip("/"),
         path=path,
         method=method,
-        params=tuple(pair for pair in defaults if pair[0] not in chosen) + given,
-        headers=_headers({**connector.headers, **call.headers}),
+        params=joined_params(call, connector.params | stream.params),
+        headers=checked_headers({**connector.headers, **call.headers}),
         body=body_bytes(stream.body if call.body is None else call.body) if method == "POST" else None,
         record_path=_record_path(call, stream, connector),
         pagination=pagination,
@@ -165,9 +168,17 @@ def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: s
         rate_limit=connector.rate_limit,
         allowed_origins=connector.allowed_origins,
         timeout=call.timeout or connector.timeout,
-        max_wait=max_wait if call.max_wait is None else call.max_wait,
+        max_wait=usual.max_wait if call.max_wait is None else call.max_wait,
+        cache=usual.cache if call.cache is None else call.cache,
         verify_ssl=connector.verify_ssl,
     )
+
+
+def joined_params(call: Call, defaults: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    """The query parameters of `call`, and those of `defaults` that it does not say itself."""
+    given = query_params("params", call.params, call.params_type)
+    chosen = {name for name, _ in given} | call.params.keys()
+    return tuple(pair for pair in query_params("params", defaults, "") if pair[0] not in chosen) + given
 
 
 def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
@@ -179,7 +190,7 @@ def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
     if stream is not _NO_STREAM and method != stream.method:
         message = f"apikit: the stream {call.path!r} is asked by {stream.method}, not by {method}."
         raise CallError(message)
-    if stream is _NO_STREAM and method == "POST" and not any(_matches(p, call.path) for p in connector.read_posts):
+    if stream is _NO_STREAM and method == "POST" and not reads_by_post(connector, call.path):
         base = urlsplit(connector.base_url)
         message = (
             f"apikit: POST {call.path} may change something. If it only reads, say so: in the manifest, read_posts = "
@@ -188,6 +199,12 @@ def _method(call: Call, stream: Stream, connector: ConnectorDefinition) -> str:
         )
         raise CallError(message)
     return method
+
+
+def reads_by_post(connector: ConnectorDefinition, path: str) -> bool:
+    """Whether a POST to `path`, or to the stream of that name, is known to read."""
+    stream = connector.streams.get(path, _NO_STREAM)
+    return stream.method == "POST" or any(_matches(pattern, path) for pattern in connector.read_posts)
 
 
 def _matches(pattern: str, path: str) -> bool:
@@ -206,8 +223,9 @@ def _stream(call: Call, connector: ConnectorDefinition) -> Stream:
     raise CallError(message)
 
 
-def _path(call: Call, stream: Stream) -> str:
-    template = check_path(call.path if stream is _NO_STREAM else stream.path)
+def filled_path(call: Call, path: str) -> str:
+    """`path` with the fields that `call` has values for. Raises CallError for values that it cannot hold."""
+    template = check_path(path)
     for name, value in call.path_params.items():
         if value is None:
             message = f"apikit: path_params.{name} is NULL; {template} needs a value."
@@ -224,7 +242,8 @@ def _path(call: Call, stream: Stream) -> str:
     return fill_path(template, dict(pairs))
 
 
-def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """`headers` as pairs. Raises CallError for one that HTTP cannot carry."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
             message = f"apikit: the header {name!r} has characters that HTTP cannot carry."
@@ -232,10 +251,11 @@ def _headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(headers.items())
 
 
-def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]:
+def _key_columns(call: Call, stream: Stream, path: str) -> tuple[tuple[KeyColumn, ...], tuple[KeyColumn, ...]]:
     """The call's filters, the stream's key columns, and a required one for each field of `path` still open.
 
-    A parameter that the call sets itself stays as it was set: no predicate may widen it again.
+    A parameter that the call sets itself stays as it was set: no predicate may widen it again. Behind them, those that
+    the call has settled so.
     """
     still_open = fields_of(path)
     formats = {
@@ -248,11 +268,15 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[KeyColumn, ...]
     chosen = (*filters, *stream.key_columns)
     free = tuple(key for key in chosen if (key.path in still_open if key.path else key.param not in call.params))
     known = {key.path for key in free}
-    return free + tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
+    needed = tuple(KeyColumn(column=name, path=name, required=True) for name in still_open if name not in known)
+    return free + needed, tuple(key for key in chosen if key not in free)
 
 
 def _pagination(call: Call, stream: Stream, connector: ConnectorDefinition) -> PaginationConfig:
     base = call.pagination or stream.pagination or connector.pagination
+    if (call.strategy or base.strategy) == "relay":
+        message = "apikit: the pagination 'relay' belongs to GraphQL: FROM apikit_graphql(connector, query, ...)."
+        raise CallError(message)
     if call.strategy not in {None, base.strategy}:
         base = _pagination_of({"strategy": call.strategy})
     changed = {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}

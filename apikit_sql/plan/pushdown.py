@@ -6,18 +6,19 @@ pushed only where it can be said exactly, a bound only rounded outward, and what
 
 import datetime as dt
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import product
 
 from apikit_sql.column_types import Scalar
-from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
+from apikit_sql.connector.manifest import KeyColumn, Operator
 from apikit_sql.errors import CallError
 from apikit_sql.identifiers import plain
 from apikit_sql.plan.predicate import Compared, OneOf, Predicate, Value
 from apikit_sql.plan.request_plan import Keys, ScanPlan, Trip
+from apikit_sql.plan.rounding import bound_text, exact_text
 from apikit_sql.plan.values import param_text
 
-_EXACT = 2**53  # whole numbers below are exact as DOUBLE
 #: How many values a closed integer range may have to be read as an IN list (DuckDB 1.x makes ranges of dense IN lists).
 LARGEST_RANGE = 1_000
 #: The same where the key column is not required: a range may be a cheap bound, a trip for each of its values is not.
@@ -27,29 +28,91 @@ MOST_TRIPS = 1_000
 _DAY = len("2026-01-31")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """The values that predicates ask a key column for, a trip for each; `why` they are not sent, `` where they are."""
+
+    key: KeyColumn
+    values: tuple[Value, ...] = ()
+    said_by: tuple[Predicate, ...] = ()
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class SentBound:
+    """A bound that a predicate sets to a key column; `why` it is not sent, `` where it is."""
+
+    key: KeyColumn
+    text: str
+    said_by: Predicate
+    is_rounded: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Narrowing:
+    """What becomes of the predicates of one scan; `given` are those of the call's keys that they leave."""
+
+    given: tuple[Keys, ...]
+    choices: tuple[Choice, ...]
+    bounds: tuple[SentBound, ...]
+
+    @property
+    def sent(self) -> list[Choice]:
+        """The choices that make trips."""
+        return [choice for choice in self.choices if choice.values and not choice.why]
+
+    @property
+    def params(self) -> dict[str, str]:
+        """The parameters that carry a bound."""
+        return {bound.key.param: bound.text for bound in self.bounds if bound.key.param is not None and not bound.why}
+
+    @property
+    def trips(self) -> int:
+        """How many trips that makes."""
+        return len(self.given) * math.prod(len(choice.values) for choice in self.sent)
+
+
 def push_down(scan: ScanPlan, predicates: Iterable[Predicate]) -> tuple[Trip, ...]:
     """The trips that together bring every row for which all `predicates` hold.
 
     A key column with several values makes a trip for each; bounds become parameters of every trip. Raises CallError
     where a required key column has no value.
     """
+    narrowing, most = narrow(scan, predicates), _most_trips(scan)
+    if narrowing.trips > most:
+        message = (
+            f"{scan.shown}: the keys ask for {narrowing.trips} trips; {most} are the most. Say a larger max_requests."
+        )
+        raise CallError(message)
+    if scan.max_requests is not None and narrowing.trips > scan.max_requests and not scan.request.cache:
+        message = (
+            f"{scan.shown}: {narrowing.trips} trips need as many requests at least; max_requests is "
+            f"{scan.max_requests}."
+        )
+        raise CallError(message)
+    keys = [choice.key for choice in narrowing.sent]
+    combinations = list(product(*(choice.values for choice in narrowing.sent)))
+    return tuple(_trip(scan, narrowing.params, own, keys, values) for own in narrowing.given for values in combinations)
+
+
+def narrow(scan: ScanPlan, predicates: Iterable[Predicate]) -> Narrowing:
+    """What becomes of each of `predicates`. Raises CallError where a required key column has no value."""
     asked = tuple(predicates)
-    bounds = dict(_bounds(scan.key_columns, asked))
-    choices = list(_choices(scan, asked))
-    given = [key for key in scan.keys if _may_hold(key, asked)] if scan.keys is not None else [()]
-    most = max(MOST_TRIPS, scan.max_requests or 0)
-    if len(given) * math.prod(len(values) for _, values in choices) > most:
-        choices = [(key, values) for key, values in choices if key.required or len(values) == 1]
-    count = len(given) * math.prod(len(values) for _, values in choices)
-    if count > most:
-        message = f"{scan.shown}: the keys ask for {count} trips; {most} are the most. Say a larger max_requests."
-        raise CallError(message)
-    if scan.max_requests is not None and count > scan.max_requests:
-        message = f"{scan.shown}: {count} trips need as many requests at least; max_requests is {scan.max_requests}."
-        raise CallError(message)
-    keys = [key for key, _ in choices]
-    combinations = list(product(*(values for _, values in choices)))
-    return tuple(_trip(scan, bounds, own, keys, values) for own in given for values in combinations)
+    given = tuple(key for key in scan.keys if _may_hold(key, asked)) if scan.keys is not None else ((),)
+    narrowing = Narrowing(given, tuple(_choices(scan, asked)), tuple(_bounds(scan.key_columns, asked)))
+    if narrowing.trips <= (most := _most_trips(scan)):
+        return narrowing
+    why = f"its values would make more than {most} trips"
+    fewer = [
+        choice if choice.why or choice.key.required or len(choice.values) <= 1 else replace(choice, why=why)
+        for choice in narrowing.choices
+    ]
+    return replace(narrowing, choices=tuple(fewer))
+
+
+def _most_trips(scan: ScanPlan) -> int:
+    return max(MOST_TRIPS, scan.max_requests or 0)
 
 
 def _may_hold(key: Keys, asked: Sequence[Predicate]) -> bool:
@@ -63,17 +126,19 @@ def _may_hold(key: Keys, asked: Sequence[Predicate]) -> bool:
     )
 
 
-def _choices(scan: ScanPlan, asked: Sequence[Predicate]) -> Iterable[tuple[KeyColumn, tuple[Value, ...]]]:
-    """Each key that is asked for, with its values; of several on one column a required one speaks, else the first."""
+def _choices(scan: ScanPlan, asked: Sequence[Predicate]) -> Iterator[Choice]:
+    """What each key is asked for; of several keys on one column a required one speaks, else the first."""
     given = {name.lower() for name, _ in scan.keys[0]} if scan.keys else set()
     taken = {key.column.lower() for key in scan.key_columns if key.required} | given
     for key in scan.key_columns:
-        if scan.keys == () or key.column.lower() in given:
+        if scan.keys == () or key.column.lower() in given or "=" not in key.operators:
             continue  # each of the given keys has its own value
-        values = _values(scan, key, asked) if "=" in key.operators else ()
-        if values and (key.required or key.column.lower() not in taken):
+        choice = _choice(scan, key, asked)
+        if choice.values and not choice.why:
+            if not key.required and key.column.lower() in taken:
+                choice = replace(choice, why="another parameter carries the column")
             taken.add(key.column.lower())
-            yield key, values
+        yield choice
 
 
 def _trip(
@@ -123,26 +188,34 @@ def _moment(value: Value) -> Value:
         return value
 
 
-def _values(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> tuple[Value, ...]:
-    """The values that `key` is asked for, each once; none where it is not narrowed."""
+def _choice(scan: ScanPlan, key: KeyColumn, predicates: Sequence[Predicate]) -> Choice:
+    """The values that `key` is asked for, each once: the shortest list of them; none where it is not narrowed."""
     column = key.column.lower()
-    lists: list[tuple[Value, ...]] = [
-        p.values for p in predicates if isinstance(p, OneOf) and p.column.lower() == column
-    ]
+    lists = [Choice(key, p.values, (p,)) for p in predicates if isinstance(p, OneOf) and p.column.lower() == column]
     if not lists:
-        bounds = [p for p in predicates if isinstance(p, Compared) and p.column.lower() == column]
-        lists = list(_closed_range(bounds, LARGEST_RANGE if key.required else _LARGEST_OPTIONAL_RANGE))
-    values = min((tuple(dict.fromkeys(values)) for values in lists), key=_length, default=())
-    fits = all(exact_text(value, key.format) is not None for value in values) and (
-        not key.values or all(exact_text(value, key.format) in key.values for value in values)
-    )
-    if key.required and not (values and fits):
-        raise CallError(_required(scan, key, values))
-    return values if fits else ()
+        bounds = tuple(p for p in predicates if isinstance(p, Compared) and p.column.lower() == column)
+        largest = LARGEST_RANGE if key.required else _LARGEST_OPTIONAL_RANGE
+        lists = [Choice(key, values, bounds) for values in _closed_range(bounds, largest)]
+    distinct = [replace(choice, values=tuple(dict.fromkeys(choice.values))) for choice in lists]
+    choice = min(distinct, key=_length, default=Choice(key))
+    refusal = next((why for value in choice.values if (why := _why_not_said(key, value))), "")
+    if key.required and (refusal or not choice.values):
+        raise CallError(_required(scan, key, choice.values))
+    return replace(choice, why=refusal)
 
 
-def _length(values: Sequence[Value]) -> int:
-    return len(values)
+def _why_not_said(key: KeyColumn, value: Value) -> str:
+    """Why the parameter of `key` cannot carry `value`, `` where it can."""
+    text = exact_text(value, key.format)
+    if text is None:
+        return f"the parameter cannot say {value} exactly"
+    if key.values and text not in key.values:
+        return f"{text} is none of the values that the API takes: {', '.join(key.values)}"
+    return ""
+
+
+def _length(choice: Choice) -> int:
+    return len(choice.values)
 
 
 def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
@@ -175,32 +248,39 @@ def _closed_range(bounds: Sequence[Compared], largest: int) -> Iterable[tuple[Va
         yield tuple(range(max(lower), min(upper) + 1))
 
 
-def _bounds(keys: Iterable[KeyColumn], predicates: Sequence[Predicate]) -> Iterable[tuple[str, str]]:
-    """The parameters that carry a bound, with the tightest value that `predicates` imply for each."""
+def _bounds(keys: Iterable[KeyColumn], predicates: Sequence[Predicate]) -> Iterator[SentBound]:
+    """The bounds that `predicates` imply; of those for one parameter the tightest is sent."""
     for key in keys:
         for operator in key.operators:
             if operator != "=" and key.param is not None:
-                texts = [
-                    (value, text)
-                    for value in _implied(key, operator, predicates)
-                    if (text := _bound_text(value, operator, key.format))
-                ]
-                if texts:
-                    tightest = max if operator in {">", ">="} else min
-                    yield key.param, tightest(texts, key=lambda found: found[0])[1]
+                tightest = max if operator in {">", ">="} else min
+                implied = list(_implied(key, operator, predicates))
+                texts = [(value, bound_text(value, operator, key.format)) for _, value in implied]
+                best = tightest((found for found in texts if found[1]), key=lambda found: found[0], default=None)
+                for (predicate, value), found in zip(implied, texts, strict=True):
+                    is_rounded = found[1] != exact_text(value, key.format) or not _says(predicate, operator)
+                    why = "" if found == best else "a tighter bound is sent"
+                    if found[1] is None:
+                        why = f"the parameter cannot say {value} as {operator}"
+                    yield SentBound(key, found[1] or "", predicate, is_rounded, why)
 
 
-def _implied(key: KeyColumn, operator: Operator, predicates: Sequence[Predicate]) -> Iterable[Value]:
-    """The bounds that `predicates` set to `key` in the direction of `operator`; texts set none."""
+def _says(predicate: Predicate, operator: Operator) -> bool:
+    """Whether a bound by `operator` is all that `predicate` says in that direction."""
+    return len(predicate.values) == 1 if isinstance(predicate, OneOf) else predicate.operator == operator
+
+
+def _implied(key: KeyColumn, operator: Operator, predicates: Sequence[Predicate]) -> Iterator[tuple[Predicate, Value]]:
+    """The predicates that set a bound to `key` in the direction of `operator`, with the bound; texts set none."""
     is_lower = operator in {">", ">="}
     for predicate in predicates:
         if predicate.column.lower() != key.column.lower():
             continue
         match predicate:
             case OneOf(values=values) if all(_is_ordered(value) for value in values):
-                yield (min if is_lower else max)(values)
+                yield predicate, (min if is_lower else max)(values)
             case Compared(operator=asked, value=value) if _is_ordered(value) and is_lower == (asked in {">", ">="}):
-                yield value
+                yield predicate, value
             case _:
                 pass
 
@@ -208,63 +288,3 @@ def _implied(key: KeyColumn, operator: Operator, predicates: Sequence[Predicate]
 def _is_ordered(value: Value) -> bool:
     """Numbers and times sort alike everywhere; how an API sorts texts is its own affair."""
     return isinstance(value, int | float | dt.date) and not isinstance(value, bool)
-
-
-def exact_text(value: Value, value_format: ValueFormat) -> str | None:
-    """`value` as a parameter that means exactly it, or None where the format cannot say it."""
-    down, up = _bound_text(value, ">=", value_format), _bound_text(value, "<=", value_format)
-    return down if down == up else None
-
-
-def _bound_text(value: Value, operator: Operator, value_format: ValueFormat) -> str | None:
-    """`value` as a bound rounded outward to what the format can say; None where that could lose a row.
-
-    A strict parameter (`>`) must still bring rows that equal a rounded or inclusive bound, so it goes one unit further.
-    """
-    is_lower = operator in {">", ">="}
-    outward = 0 if operator in {">=", "<="} else (-1 if is_lower else 1)
-    match value:
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value + outward)
-        case float():
-            if outward or not math.isfinite(value):
-                return None
-            return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
-        case str():
-            return value
-        case dt.datetime():
-            return _moment_text(value, value_format, is_lower=is_lower, outward=outward)
-        case dt.date():
-            moment = dt.datetime.combine(value, dt.time(), dt.UTC)
-            return _moment_text(moment, value_format or "date", is_lower=is_lower, outward=outward)
-
-
-def _moment_text(moment: dt.datetime, value_format: ValueFormat, *, is_lower: bool, outward: int) -> str | None:
-    unit = {
-        "date": dt.timedelta(days=1),
-        "epoch_ms": dt.timedelta(milliseconds=1),
-        "rfc3339_ms": dt.timedelta(milliseconds=1),
-    }.get(value_format, dt.timedelta(seconds=1))
-    try:
-        moment = moment if moment.tzinfo is None else moment.astimezone(dt.UTC)
-        origin = dt.datetime(1970, 1, 1, tzinfo=moment.tzinfo)
-        units = (moment - origin) // unit if is_lower else -((origin - moment) // unit)
-        rounded = origin + (units + outward) * unit
-    except OverflowError:
-        return None
-    match value_format:
-        case "epoch" | "epoch_ms":
-            return str(units + outward)
-        case "date":
-            return rounded.date().isoformat()
-        case "rfc3339_ms":
-            return _zoned(rounded.isoformat(timespec="milliseconds"))
-        case _:
-            return _zoned(rounded.isoformat(timespec="seconds"))
-
-
-def _zoned(text: str) -> str:
-    """RFC 3339 writes UTC as Z; a time without zone stays without, as the records have it."""
-    return text.removesuffix("+00:00") + "Z" if text.endswith("+00:00") else text

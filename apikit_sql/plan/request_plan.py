@@ -26,6 +26,7 @@ class RequestPlan:
     """Every request of one trip. Frozen and hashable: narrowing returns a new plan, and a plan is a cache's key.
 
     `path` may still have fields in braces, which key columns fill. `record_path` is None where it is to be found.
+    `unfollowed` are the places where connections of a GraphQL query, whose pages are not followed, tell of a next one.
     """
 
     connector: str
@@ -35,6 +36,7 @@ class RequestPlan:
     params: tuple[tuple[str, str], ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes | None = None
+    body_type: str = "application/json"
     record_path: str | None = None
     pagination: PaginationConfig = field(default_factory=PaginationConfig)
     pages: int | None = None
@@ -44,7 +46,10 @@ class RequestPlan:
     allowed_origins: tuple[str, ...] = ()
     timeout: float = 30  # seconds, for one request
     max_wait: float = 60  # seconds, for a limit of the API
+    cache: float = 0  # seconds for which an answer is good enough
     verify_ssl: bool = True
+    is_graphql: bool = False
+    unfollowed: tuple[tuple[str, ...], ...] = ()
 
     def with_params(self, extra: Mapping[str, str]) -> RequestPlan:
         """The same plan with these query parameters in place of any of the same name."""
@@ -61,8 +66,9 @@ class ScanPlan:
     """One call as a table: its requests, what its columns are, and which predicates narrow the requests.
 
     `columns` is the whole schema where it was declared, else None; `types` overrides inferred columns by name;
-    `given_keys` are the values of key columns that the call itself put into the path. Of `keys`, where they were given,
-    each makes a trip of its own, and `key_fields` are the columns that show them where records lack them.
+    `settled` are key columns whose parameter the call sets itself, so that no predicate goes out under it; `given_keys`
+    are the values of key columns that the call itself put into the path. Of `keys`, where they were given, each makes a
+    trip of its own, and `key_fields` are the columns that show them where records lack them.
     """
 
     request: RequestPlan
@@ -73,6 +79,7 @@ class ScanPlan:
     on_drift: OnDrift = "error"
     extra: bool = False
     key_columns: tuple[KeyColumn, ...] = ()
+    settled: tuple[KeyColumn, ...] = ()
     given_keys: Keys = ()
     keys: tuple[Keys, ...] | None = None
     key_fields: tuple[Column, ...] = ()

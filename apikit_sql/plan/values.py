@@ -3,9 +3,10 @@
 import datetime as dt
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 from apikit_sql.errors import CallError
 
@@ -26,7 +27,32 @@ class _Verbatim(str):
 
 def body_bytes(value: object) -> bytes:
     """A body as JSON, its numbers as they were written. Raises CallError for one that no double holds as written."""
-    return json.dumps(numbers(value)).encode()
+    try:
+        return json.dumps(numbers(value), allow_nan=False).encode()
+    except ValueError:
+        message = "apikit: the body has a number that is none (NaN, or infinity), which JSON cannot say."
+        raise CallError(message) from None
+
+
+def form_bytes(value: object) -> bytes:
+    """A body as an HTML form, what is inside it in brackets: `items[0][price]=...&metadata[order]=...`.
+
+    That is how Stripe reads it (https://docs.stripe.com/api/subscriptions/create). Null is left out, for a form cannot
+    say it. Raises CallError for a list on top.
+    """
+    if not isinstance(value, dict):
+        message = "apikit: this API takes forms, so its body is an object, not a list."
+        raise CallError(message)
+    return urlencode([pair for name, each in value.items() for pair in _form_pairs(name, each)]).encode()
+
+
+def _form_pairs(name: str, value: object) -> Iterator[tuple[str, str]]:
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if inside is not None:
+        for step, each in inside:
+            yield from _form_pairs(f"{name}[{step}]", each)
+    elif value is not None:
+        yield name, param_text(value)
 
 
 def numbers(value: object) -> object:

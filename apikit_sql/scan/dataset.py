@@ -6,7 +6,7 @@ bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reade
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -77,9 +77,9 @@ class ApiDataset(ScannedDataset):
         `new_scan` gives the event that interrupts a scan, or the bind itself; its reader asks for batch `first_ahead`
         only where it wants more than it has.
         """
-        self._table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
+        self.table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
         self._new_scan = new_scan
-        super().__init__(arrow_schema(self._table.columns))
+        super().__init__(arrow_schema(self.table.columns))
 
     def scanner(
         self,
@@ -90,7 +90,7 @@ class ApiDataset(ScannedDataset):
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
         names = self._schema.names if columns is None else columns
-        return ApiScan(self._table, names, filter, self._new_scan())
+        return ApiScan(self.table, names, filter, self._new_scan())
 
 
 class ApiScan:
@@ -104,7 +104,7 @@ class ApiScan:
         self._table = table
         self._output = [by_name[name] for name in names]
         self._condition = with_both_zeros(condition)
-        self._predicates = [p for p in read_predicates(condition) if _can_push(by_name, p)]
+        self._predicates = pushable(table.columns, read_predicates(condition))
         self._cancelled = cancelled
 
     def to_reader(self) -> pa.RecordBatchReader:
@@ -137,7 +137,7 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
     """The declared columns, else those of the first page: inferred once a session, the page kept for the scan."""
     known = session.inferred(plan) if plan.columns is None else plan.columns
     if known is None:
-        known = infer_columns(plan, _sampled(plan, session, cancelled))
+        known = infer_columns(plan, sampled_records(plan, session, cancelled))
         session.keep_inferred(plan, known)
     names = {column.name.lower() for column in known}
     for name in plan.filters if plan.keys != () else ():  # without a key its column is not known
@@ -148,7 +148,7 @@ def columns_of(plan: ScanPlan, session: Session, cancelled: Event) -> tuple[Colu
     return known
 
 
-def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
+def sampled_records(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
     """The records of the first `sample_pages` pages, of one trip after the other; trips that may fail are left out."""
     if plan.keys == ():
         message = f"{plan.request.connector} {plan.request.path}: without keys there is nothing to infer columns from. "
@@ -177,14 +177,18 @@ def _sampled(plan: ScanPlan, session: Session, cancelled: Event) -> list[Any]:
     return records
 
 
-def _can_push(columns: dict[str, Column], predicate: Predicate) -> bool:
-    """Whether the predicate's column holds what the API compares: JSON is text of our own making."""
-    kind: ColumnType | None = None
-    for step, name in enumerate(predicate.column.split(".")):
-        if step == 0:
-            kind = columns[name].type if name in columns else None
-        else:
-            kind = dict(kind.fields).get(name) if isinstance(kind, Struct) else None
+def pushable(columns: Sequence[Column], predicates: Iterable[Predicate]) -> tuple[Predicate, ...]:
+    """Those of `predicates` whose column holds what the API compares."""
+    return tuple(predicate for predicate in predicates if can_compare(columns, predicate.column))
+
+
+def can_compare(columns: Sequence[Column], name: str) -> bool:
+    """Whether the column, or field of one, holds what the API compares: JSON is text of our own making."""
+    head, *steps = name.split(".")
+    kind: ColumnType | None = next((each.type for each in columns if each.name.lower() == head.lower()), None)
+    for step in steps:
+        fields = {field.lower(): inner for field, inner in kind.fields} if isinstance(kind, Struct) else {}
+        kind = fields.get(step.lower())
     return isinstance(kind, Scalar) and kind != JSON
 
 

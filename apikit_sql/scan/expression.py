@@ -58,9 +58,13 @@ _MIRRORED: dict[Bound, Bound] = {">": "<", ">=": "<=", "<": ">", "<=": ">="}
 
 def read_predicates(expression: pc.Expression | None) -> tuple[Predicate, ...]:
     """The conjuncts of `expression` that bound one column; the others are left to the scan's own filter."""
+    return tuple(predicate for part in read_conjuncts(expression) for predicate in predicates_of(part))
+
+
+def read_conjuncts(expression: pc.Expression | None) -> list[Node]:
+    """What `expression` joins by AND, in order; nothing where there is none or it cannot be read."""
     node = read_expression(expression)
-    parts = () if node is None else _parts(node, "and_kleene")
-    return tuple(predicate for part in parts for predicate in _predicates(part))
+    return [] if node is None else parts_of(node, "and_kleene")
 
 
 def read_columns(expression: pc.Expression | None) -> frozenset[str] | None:
@@ -68,7 +72,7 @@ def read_columns(expression: pc.Expression | None) -> frozenset[str] | None:
     if expression is None:
         return frozenset()
     node = read_expression(expression)
-    return None if node is None else frozenset(inner.path[0] for inner in _walk(node) if isinstance(inner, Field))
+    return None if node is None else frozenset(inner.path[0] for inner in walk(node) if isinstance(inner, Field))
 
 
 def read_expression(expression: pc.Expression | None) -> Node | None:
@@ -118,7 +122,7 @@ def _read(marks: list[tuple[str, str]], constants: list[pa.Scalar]) -> Node:
     return root
 
 
-def _walk(node: Node) -> Iterable[Node]:
+def walk(node: Node) -> Iterable[Node]:
     """`node` and every node within."""
     waiting = [node]
     while waiting:
@@ -128,7 +132,7 @@ def _walk(node: Node) -> Iterable[Node]:
             waiting.extend(current.arguments)
 
 
-def _parts(node: Node, function: str) -> list[Node]:
+def parts_of(node: Node, function: str) -> list[Node]:
     """What `function`, AND or OR, joins together; `node` itself where it is no such call. In order."""
     waiting, parts = [node], []
     while waiting:
@@ -172,7 +176,7 @@ def _metadata(schema: pa.Schema) -> list[tuple[str, str]]:
     return [(text(), text()) for _ in range(number())]
 
 
-def _predicates(node: Node) -> Iterable[Predicate]:
+def predicates_of(node: Node) -> Iterable[Predicate]:
     """What one conjunct says of one column; nothing where it says anything else."""
     match node:
         case Function(
@@ -187,7 +191,7 @@ def _predicates(node: Node) -> Iterable[Predicate]:
         case Function("is_in", (Field() as field,), {"value_set": list(values)}):
             yield from _one_of(field, values)
         case Function("or_kleene"):
-            alternatives = [_equality(part) for part in _parts(node, "or_kleene")]
+            alternatives = [_equality(part) for part in parts_of(node, "or_kleene")]
             fields = {field for field, _ in alternatives}
             if len(fields) == 1 and (alike := fields.pop()) is not None:
                 yield from _one_of(alike, [value for _, value in alternatives if value is not None])
@@ -231,7 +235,7 @@ def with_both_zeros(expression: pc.Expression | None) -> pc.Expression | None:
         isinstance(inner, Function)
         and inner.function == "is_in"
         and 0.0 in (v for v in _values(inner) if type(v) is float)
-        for inner in _walk(node)
+        for inner in walk(node)
     )
     return _rebuilt(node) if zeros and node is not None else expression
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from apikit_sql.errors import ApikitWarning, CallError
@@ -12,7 +13,10 @@ from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
-from apikit_sql.sql.database import Database
+from apikit_sql.sql.database import Database, raised_as_text
+from apikit_sql.sql.dry_run import dry_run_dataset
+from apikit_sql.sql.explain import explain_dataset, recorded
+from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
 from apikit_sql.sql.introspection import (
     errors_dataset,
     help_dataset,
@@ -26,13 +30,20 @@ from apikit_sql.sql.permissions import definition
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from apikit_sql.sql.streams import stream_dataset, stream_tables
-from apikit_sql.sql.tables import apikit_dataset
+from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
+
+#: What asks an API, now or when it is read.
+_SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
+_OF_THE_NEWEST = {
+    catalog.SCANS.name: scans_dataset,
+    catalog.ERRORS.name: errors_dataset,
+    catalog.REQUESTS.name: requests_dataset,
+}
 
 
 def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call stands for. Raises CallError where DuckDB could not read it by a name."""
-    sends = {catalog.APIKIT.name, catalog.STREAM, catalog.ATTACH.name}
-    may_send = database.permissions.allow_network or question["function"] not in sends
+    may_send = database.permissions.allow_network or question["function"] not in {*_SENDING, catalog.ATTACH.name}
     if may_send and not HAS_READABLE_RELATIONS and not database.may_reach_outside():
         message = (
             "apikit: where enable_external_access is false it needs DuckDB 2.0; older ones cannot read its tables."
@@ -43,21 +54,39 @@ def answer(database: Database, question: Mapping[str, str]) -> ScannedDataset:
 
 def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
     """The table that a call of one of our table functions stands for."""
-    permissions, text = database.permissions, question["arguments"]
+    text = question.get("arguments", "")
+    match question["function"]:
+        case catalog.RECORD:
+            return recorded(database, question, answer)
+        case catalog.EXPLAIN.name:
+            return explain_dataset(database, text)
+        case catalog.DRY_RUN.name:
+            return dry_run_dataset(text, database.permissions)
+        case name if name in _SENDING:
+            return _of_api(database, question, text)
+        case name if name in _OF_THE_NEWEST:
+            return _OF_THE_NEWEST[name](database.permissions.session, read_newest(text))
+        case other:
+            return _dataset_of_texts(database, other, json.loads(text))
+
+
+def _of_api(database: Database, question: Mapping[str, str], text: str) -> ScannedDataset:
+    """The table of a function that sends requests."""
+    permissions = database.permissions
+    # the line break keeps the first line of an error apart from what pyarrow adds in a stream
+    in_stream = partial(raised_as_text, permissions.session, end="\n")
     match question["function"]:
         case catalog.APIKIT.name:
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
-        case catalog.STREAM:
+        case catalog.GRAPHQL.name:
+            return graphql_dataset(text, permissions, database.new_scan, database.may_reach_outside)
+        case catalog.INSPECT.name:
+            return inspect_dataset(text, database.reach, in_stream)
+        case catalog.SCHEMA.name:
+            return schema_dataset(text, database.reach, in_stream)
+        case _:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
-        case catalog.SCANS.name:
-            return scans_dataset(permissions.session, read_newest(text))
-        case catalog.ERRORS.name:
-            return errors_dataset(permissions.session, read_newest(text))
-        case catalog.REQUESTS.name:
-            return requests_dataset(permissions.session, read_newest(text))
-        case other:
-            return _dataset_of_texts(database, other, json.loads(text))
 
 
 def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str, Any]) -> ScannedDataset:

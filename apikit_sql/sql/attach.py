@@ -23,6 +23,7 @@ from apikit_sql.column_types import Column
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.errors import CallError
 from apikit_sql.identifiers import is_identifier, plain, quoted
+from apikit_sql.plan.columns import operators_by_column
 from apikit_sql.sql.catalog import APIKIT, STREAM, bind_sql, call_sql, literal, object_sql, type_sql
 
 Con = duckdb.DuckDBPyConnection
@@ -140,6 +141,10 @@ class Catalogs:
         message = f"{full_name}: the connector is attached no longer. Attach it again: CALL apikit_attach(...)."
         raise CallError(message)
 
+    def functions(self) -> list[tuple[str, StreamTable, str]]:
+        """Each function behind a macro of keys: its name, its table, and the type that it gives."""
+        return [(name, table, _type_of_records(table)) for table, name in self._functions.values()]
+
     def detach(self, name: str, current: str) -> bool:
         """Whether the catalog `name` was there; it no longer is.
 
@@ -205,10 +210,9 @@ class Catalogs:
         known, name = self._functions.get(table.full_name, (None, ""))
         if known != table:
             name = f"__apikit_of_{uuid.uuid4().hex}"
-            fields = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns)
             text = duckdb.type("VARCHAR")
             cursor.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
-                name, self.row_function(table), [text, text], duckdb.type(f"STRUCT({fields})[]"),
+                name, self.row_function(table), [text, text], duckdb.type(_type_of_records(table)),
                 type="arrow", side_effects=True, null_handling="special",
             )  # fmt: skip
             self._functions[table.full_name] = table, name
@@ -242,6 +246,11 @@ def _is_whole(cursor: Con, attached: Attached) -> bool:
     query = "SELECT view_name FROM duckdb_views() WHERE database_oid = ? AND NOT internal"
     views = {name for (name,) in cursor.execute(query, [attached.database]).fetchall()}
     return {table.name for table in attached.tables if not table.error} <= views
+
+
+def _type_of_records(table: StreamTable) -> str:
+    fields = ", ".join(f"{quoted(column.name)} {column.type}" for column in table.columns)
+    return f"STRUCT({fields})[]"
 
 
 def _statements(table: StreamTable, function: str | None) -> Iterator[str]:
@@ -281,16 +290,12 @@ def _removed(catalog: str, stream: str) -> Iterator[str]:
 
 def _comments(table: StreamTable) -> Iterator[tuple[str, str]]:
     """What is to be said of the columns: their meaning, and which predicates the API answers itself."""
-    operators: dict[str, list[str]] = {}
-    for key in table.stream.key_columns:
-        name, _, inner = key.column.lower().partition(".")
-        told = [f"{operator} of {inner}" if inner else operator for operator in key.operators]
-        operators.setdefault(name, []).extend(told)
+    operators = operators_by_column(table.stream.key_columns)
     required = {column.lower() for column in table.stream.required}
     for column in table.columns:
         name = column.name.lower()
         config = table.stream.columns.get(column.name)
-        pushed = f"the API answers {', '.join(dict.fromkeys(operators[name]))}" if name in operators else ""
+        pushed = f"the API answers {', '.join(operators[name])}" if name in operators else ""
         texts = (config.description if config else "", "needed: = or IN" if name in required else pushed)
         if any(texts):
             yield column.name, "; ".join(filter(None, texts))

@@ -8,8 +8,20 @@ from types import MappingProxyType
 
 #: The scalar function behind every table function: a call as JSON -> the SQL text that reads its rows.
 BIND_FUNCTION = "__apikit_bind"
+#: The scalar function that marks each call of a mutation, and counts the copies that DuckDB makes of one.
+MARK_FUNCTION = "__apikit_mark"
 #: What the view and the macro of a stream ask for.
 STREAM = "stream"
+#: What tables and functions ask for while their statement is explained: to be written down, not to be read.
+RECORD = "record"
+CALLED = "called"
+
+
+#: The statement that runs, NULL where a copy of it for each row would be too much.
+_STATEMENT = "CASE WHEN length(current_query()) <= 20000 THEN current_query() END"
+#: What is told apart by it is each call in the text of a statement: DuckDB evaluates a format when it binds the call,
+#: and the function around it when it plans, once for each copy that it has made of the call by then.
+_MARK = f"{MARK_FUNCTION}(strftime(TIMESTAMP '2000-01-01', {MARK_FUNCTION}('')))"
 
 
 @dataclass(frozen=True)
@@ -26,13 +38,15 @@ class Argument:
 class Function:
     """A function of SQL: a macro over a Python function.
 
-    One that `returns` a type is a scalar function, of each row; others stand in FROM, or after CALL.
+    One that `returns` a type is a scalar function, of each row; others stand in FROM, or after CALL. One that has a
+    `method` changes something by it.
     """
 
     name: str
     help: str
     arguments: tuple[Argument, ...]
     returns: str = ""
+    method: str = ""
 
     @property
     def signature(self) -> str:
@@ -50,9 +64,10 @@ class Function:
 
     def _body(self) -> str:
         if self.returns:
-            return f"{self.behind}({arguments_sql(self.arguments)})"
-        extra = {"current": "current_database()"} if self is DETACH else {}
-        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, extra))}"
+            given = [arguments_sql(self.arguments), *([_STATEMENT, _MARK] if self.method else [])]
+            return f"{self.behind}({', '.join(given)})"
+        from_caller = _FROM_CALLER.get(self.name, {})
+        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, from_caller))}"
 
 
 APIKIT = Function(
@@ -86,6 +101,22 @@ APIKIT = Function(
         Argument("timeout", "NULL", "seconds that one request may take"),
         Argument("max_wait", "NULL", "seconds to wait for a limit of the API"),
         Argument("max_requests", "NULL", "requests that the scan may send"),
+        Argument("cache", "NULL", "seconds for which identical reads are answered from the response cache"),
+    ),
+)
+
+GRAPHQL = Function(
+    "apikit_graphql",
+    "the rows of a GraphQL query; of a connection, page by page",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("query", None, "one query; with connection_path it has $first and $after"),
+        Argument("variables", "NULL", "values for its $variables", typed=True),
+        Argument("connection_path", "NULL", "the connection whose pages are followed: 'repository.issues'"),
+        Argument("page_size", "NULL", "nodes to ask for in a page: $first (100)"),
+        Argument("path", "NULL", "where the API answers GraphQL, if not at '/graphql'"),
+        Argument("columns", "NULL", "the whole schema, {id: 'BIGINT', at: 'TIMESTAMPTZ'}: no request at bind"),
+        Argument("nested", "NULL", "'struct' (default), 'flatten' (user__login) or 'json'"),
     ),
 )
 
@@ -129,15 +160,60 @@ LAST_ERROR = Function(
     "the newest error of the session, whole: DuckDB shows only its text",
     (Argument("error", "NULL", "only of this class: 'RateLimitError'"),),
 )
+EXPLAIN = Function(
+    "apikit_explain",
+    "the scans of a SELECT: first request, what is pushed, what is not and why, how many requests; it sends none",
+    (Argument("sql", None, "the statement, $$ SELECT ... $$"),),
+)
 HELP = Function(
     "apikit_help",
     "every function: how it is called, and what it gives",
     (Argument("name", "NULL", "only the one of this name"),),
 )
 
+DRY_RUN = Function(
+    "apikit_dry_run",
+    "the first request of a call as it would be sent, its credential masked; nothing is sent",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("path", None, "'/path', {fields} filled from path_params, or a stream's name"),
+        Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
+        Argument("path_params", "NULL", "values for the {fields} of path", typed=True),
+        Argument("method", "NULL", "'POST', 'PUT', 'PATCH' or 'DELETE': that of a mutation, or of a POST that reads"),
+        Argument("body", "NULL", "what is sent: a STRUCT, a list or JSON text"),
+        Argument("headers", "NULL", "request headers, no credentials"),
+        Argument("pagination", "NULL", "a strategy's name, or {strategy: 'cursor', ...}"),
+        Argument("page_size", "NULL", "records to ask for in a page"),
+        Argument("idempotency_key", "NULL", "what the API shall know the request by"),
+    ),
+)
+
+INSPECT = Function(
+    "apikit_inspect",
+    "one request: where an API's records are, how it pages, its columns and limit, a manifest and SQL to read it with",
+    (*APIKIT.arguments[:2], next(each for each in APIKIT.arguments if each.name == "params")),
+)
+SCHEMA = Function(
+    "apikit_schema",
+    "the columns of a call of apikit(): type, nulls and an example of its first page, predicates that the API answers",
+    APIKIT.arguments,
+)
+#: What sends a request when it is read.
+PROBING = (INSPECT, SCHEMA)
+
 TABLE_FUNCTIONS = (
-    APIKIT, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS, STREAMS, ATTACH, DETACH, HELP,
+    APIKIT, GRAPHQL, EXPLAIN, DRY_RUN, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS,
+    STREAMS, ATTACH, DETACH, HELP,
 )  # fmt: skip
+
+#: What a question takes along from where its call stands, as SQL expressions.
+_FROM_CALLER = {
+    DETACH.name: {"current": "current_database()"},
+    EXPLAIN.name: {
+        "search_path": "current_setting('search_path')",
+        "time_zone": "current_setting('TimeZone')",
+    },
+}
 
 _OF_A_READ = (
     Argument("connector", None, "a connector's name, or a base URL"),
@@ -148,7 +224,27 @@ _OF_A_READ = (
 GET = Function("apikit_get", "of each row: the body of one response", _OF_A_READ, returns="JSON")
 FETCH = Function("apikit_fetch", "of each row: all records of all pages", _OF_A_READ, returns="JSON[]")
 
-SCALAR_FUNCTIONS = (GET, FETCH)
+OUTCOME = "STRUCT(status INTEGER, body JSON, error VARCHAR, idempotency_key VARCHAR)"
+_OF_A_MUTATION = (
+    Argument("connector", None, "a connector's name, or a base URL"),
+    Argument("path", None, "'/path', {fields} filled from path_params"),
+    Argument("body", "NULL", "what is sent: a STRUCT, a list or JSON text"),
+    Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
+    Argument("path_params", "NULL", "values for the {fields} of path", typed=True),
+    Argument("idempotency_key", "NULL", "what the API knows the request by, instead of a new UUID"),
+)
+
+
+def _mutation(method: str, what: str) -> Function:
+    return Function(f"apikit_{method.lower()}", f"of each row: {what}", _OF_A_MUTATION, OUTCOME, method)
+
+
+POST = _mutation("POST", "one POST, sent at most once, and its outcome")
+PUT = _mutation("PUT", "one PUT, sent at most once, and its outcome")
+PATCH = _mutation("PATCH", "one PATCH, sent at most once, and its outcome")
+DELETE = _mutation("DELETE", "one DELETE, sent at most once, and its outcome")
+
+SCALAR_FUNCTIONS = (GET, FETCH, POST, PUT, PATCH, DELETE)
 FUNCTIONS: tuple[Function, ...] = (*TABLE_FUNCTIONS, *SCALAR_FUNCTIONS)
 
 

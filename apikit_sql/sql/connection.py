@@ -38,12 +38,14 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
     config: Mapping[str, Any] | None = None,
     attach: Iterable[str] = (),
     tokens: Mapping[str, str] | None = None,
+    allow_mutations: Iterable[str] | None = None,
     read_posts: Mapping[str, Iterable[str]] | None = None,
     ad_hoc: bool | None = None,
     connectors: Iterable[str | Path] | None = None,
     allow_network: bool | None = None,
     max_wait: float | None = None,
     max_requests: int | None = None,
+    cache: float | None = None,
     session: Session | None = None,
 ) -> Connection:
     """A connection to `database` with apikit() installed; the options are those of `install`.
@@ -55,12 +57,14 @@ def connect(  # noqa: PLR0913 - duckdb.connect's arguments and install's
         raw,
         attach=attach,
         tokens=tokens,
+        allow_mutations=allow_mutations,
         read_posts=read_posts,
         ad_hoc=ad_hoc,
         connectors=connectors,
         allow_network=allow_network,
         max_wait=max_wait,
         max_requests=max_requests,
+        cache=cache,
         session=session,
     )
     return Connection(raw)

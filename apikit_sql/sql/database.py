@@ -19,8 +19,10 @@ import pyarrow as pa
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
+from apikit_sql.scan.recording import Recording
 from apikit_sql.sql.attach import Catalogs, RowFunction, StreamTable
 from apikit_sql.sql.catalog import BIND_FUNCTION
+from apikit_sql.sql.mutation_calls import MutationCalls
 from apikit_sql.sql.permissions import Permissions, permitted
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_lists
@@ -40,8 +42,10 @@ class Database:
         self.key = uuid.uuid4().hex
         self.permissions = permissions
         self.names = DatasetNames(lambda con: database_of(con) is self)
-        self.catalogs = Catalogs(self._cursor, self._row_function)
+        self.catalogs = Catalogs(self.cursor, self._row_function)
+        self.recordings: dict[str, Recording] = {}  # of the statements that are explained right now
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
+        self.mutation_calls = MutationCalls(self.new_scan)
         self._may_reach_outside = True
 
     def new_scan(self) -> Event:
@@ -67,7 +71,8 @@ class Database:
         self.permissions.check_network(self.may_reach_outside)
         return Reach(permitted(connector, self.permissions), self.permissions, self.new_scan)
 
-    def _cursor(self) -> duckdb.DuckDBPyConnection:
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """A fresh cursor of the database. Raises CallError where no connection is left that could give one."""
         cursor = self.names.cursor()
         if cursor is None:
             message = "no connection of this database has the functions any more; install(con) again."
@@ -107,11 +112,11 @@ def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
     return _DATABASES[key]
 
 
-def raised_as_text(session: Session, work: Callable[[], T]) -> T:
-    """What `work` gives. An error of ours leaves as its text alone, and stays on the session."""
+def raised_as_text(session: Session, work: Callable[[], T], *, end: str = "") -> T:
+    """What `work` gives. An error of ours leaves as its text and `end` alone, and stays on the session."""
     try:
         return work()
     except ApikitError as error:
         session.remember(error)
-        kind, text = type(error), safe_text(error)
+        kind, text = type(error), safe_text(error) + end
     raise kind(text)

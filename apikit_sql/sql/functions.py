@@ -13,34 +13,41 @@ from types import FrameType
 import duckdb
 import pyarrow as pa
 
+from apikit_sql.sql import catalog
 from apikit_sql.sql.answers import answer
-from apikit_sql.sql.catalog import BIND_FUNCTION, SCALAR_FUNCTIONS, Function
+from apikit_sql.sql.catalog import BIND_FUNCTION, MARK_FUNCTION, SCALAR_FUNCTIONS, Function
 from apikit_sql.sql.database import Database, keep, know, raised_as_text
+from apikit_sql.sql.explain import asked_again, called
+from apikit_sql.sql.mutations import outcomes
 from apikit_sql.sql.permissions import Permissions
 from apikit_sql.sql.scalars import values
 
-Work = Callable[[pa.Array], pa.Array]
+Work = Callable[..., pa.Array]
 
 
 def register(con: duckdb.DuckDBPyConnection, permissions: Permissions) -> Database:
     """A database that was not known yet: the functions behind ours are made through `con`."""
     database = Database(permissions)
     _create(con, BIND_FUNCTION, _bind(database), "VARCHAR", is_called_by_row=False)
+    _create(con, MARK_FUNCTION, _mark(database), "VARCHAR", is_called_by_row=False)
     for function in SCALAR_FUNCTIONS:
-        _create(con, function.behind, _values(database, function), function.returns, is_called_by_row=True)
+        work, takes = (_outcomes(database, function), 3) if function.method else (_values(database, function), 1)
+        _create(con, function.behind, work, function.returns, is_called_by_row=True, takes=takes)
     know(database)
     return database
 
 
-def _create(con: duckdb.DuckDBPyConnection, name: str, work: Work, returns: str, *, is_called_by_row: bool) -> None:
-    """Let DuckDB call `work`, beforehand where it can unless it `is_called_by_row`."""
+def _create(  # noqa: PLR0913 - as DuckDB is told
+    con: duckdb.DuckDBPyConnection, name: str, work: Work, returns: str, *, is_called_by_row: bool, takes: int = 1
+) -> None:
+    """Let DuckDB call `work`, which `takes` so many texts, beforehand where it can unless it `is_called_by_row`."""
     kind = duckdb.type(returns)
 
     def create(owner: duckdb.DuckDBPyConnection) -> None:
         owner.create_function(  # type: ignore[call-overload]  # DuckDB's types do not know the text "arrow"
             name,
             work,
-            ["VARCHAR"],
+            ["VARCHAR"] * takes,
             kind,
             type="arrow",
             side_effects=is_called_by_row,
@@ -66,8 +73,13 @@ def _bind(database: Database) -> Work:
 
 def _text(database: Database, question: Mapping[str, str], caller: FrameType) -> str:
     """The key of the database, or the SQL text that reads one call's rows."""
-    if question["function"] == "key":
-        return database.key
+    match question["function"]:
+        case "key":
+            return database.key
+        case catalog.CALLED:
+            return called(database, question)
+        case catalog.EXPLAIN.name if again := asked_again(question["arguments"]):
+            return again
     dataset = raised_as_text(database.permissions.session, lambda: answer(database, question))
     return database.names.text_for(dataset, caller)
 
@@ -77,5 +89,25 @@ def _values(database: Database, function: Function) -> Work:
 
     def work(calls: pa.Array) -> pa.Array:
         return raised_as_text(database.permissions.session, lambda: values(function, calls, database))
+
+    return work
+
+
+def _mark(database: Database) -> Work:
+    """The function that marks calls of mutations, and counts their copies."""
+
+    def work(marks: pa.Array) -> pa.Array:
+        known = {mark: database.mutation_calls.mark(mark) for mark in set(marks.to_pylist())}
+        return pa.array([known[mark] for mark in marks.to_pylist()], pa.string())
+
+    return work
+
+
+def _outcomes(database: Database, function: Function) -> Work:
+    """The function behind a mutation."""
+
+    def work(calls: pa.Array, statements: pa.Array, marks: pa.Array) -> pa.Array:
+        session = database.permissions.session
+        return raised_as_text(session, lambda: outcomes(function, calls, statements, marks, database))
 
     return work

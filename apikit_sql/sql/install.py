@@ -14,7 +14,14 @@ from apikit_sql.sql.answers import attach as attach_connector
 from apikit_sql.sql.catalog import FUNCTIONS
 from apikit_sql.sql.database import database_of
 from apikit_sql.sql.functions import register
-from apikit_sql.sql.permissions import Permissions, allowed_names, limits_of, read_posts_of, tokens_of
+from apikit_sql.sql.permissions import (
+    Permissions,
+    allowed_names,
+    defaults_of,
+    mutable_of,
+    read_posts_of,
+    tokens_of,
+)
 from apikit_sql.sql.seam import prepare
 
 _LOCK = threading.Lock()
@@ -25,12 +32,14 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     *,
     attach: Iterable[str] = (),
     tokens: Mapping[str, str] | None = None,
+    allow_mutations: Iterable[str] | None = None,
     read_posts: Mapping[str, Iterable[str]] | None = None,
     ad_hoc: bool | None = None,
     connectors: Iterable[str | Path] | None = None,
     allow_network: bool | None = None,
     max_wait: float | None = None,
     max_requests: int | None = None,
+    cache: float | None = None,
     session: Session | None = None,
 ) -> None:
     """Make apikit() a table function of `con`, and of its cursors where the database is in memory.
@@ -39,13 +48,14 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
     options that are given. Nothing is written into a database file.
 
     `attach` are connectors to be attached as catalogs, as `CALL apikit_attach('github')` does; `tokens` gives origins a
-    bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `read_posts` says which of their paths are read by
+    bearer token, `{'https://api.internal': 'env:INTERNAL_TOKEN'}`; `allow_mutations` are the connectors, and origins of
+    ad-hoc ones, that SQL may change; `read_posts` says which of their paths are read by
     POST, `{'https://api.internal': ['/search', '/items/*/query']}`; `ad_hoc=False` allows named connectors only;
     `connectors` are the names that may be used, or paths of manifest files; with DuckDB's
     `enable_external_access = false` nothing is sent unless `allow_network` is True; `max_wait` is the longest wait for
-    an API's limit, in seconds (60); `max_requests` is how many requests one scan may send (any); `session` is the
-    process's unless given. Raises ConfigError for a manifest, an origin or an option that is wrong,
-    ConnectorNotFoundError for an unknown name.
+    an API's limit, in seconds (60); `max_requests` is how many requests one scan may send (any); `cache` is for how
+    many seconds identical reads are answered from the response cache (0); `session` is the process's unless given.
+    Raises ConfigError for a manifest, an origin or an option that is wrong, ConnectorNotFoundError for an unknown name.
     """
     with _LOCK:
         if session is not None and not isinstance(session, Session):
@@ -61,7 +71,9 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
             ad_hoc=known.ad_hoc if ad_hoc is None else ad_hoc,
             connectors=known.connectors if connectors is None else allowed_names(shared, connectors),
             allow_network=known.allow_network if allow_network is None else allow_network,
-            limits=limits_of(known.limits, max_wait, max_requests),
+            defaults=defaults_of(known.defaults, max_wait, max_requests, cache),
+            mutable=known.mutable if allow_mutations is None else mutable_of(shared, allow_mutations),
+            runs_once=known.runs_once,
         )
         is_first = database is None
         if database is None:

@@ -24,7 +24,8 @@ _SCANS = columns_of_types(
     {
         "started_at": "TIMESTAMPTZ", "connector": "VARCHAR", "path": "VARCHAR", "state": "VARCHAR",
         "pagination": "VARCHAR", "trips": "BIGINT", "failed_trips": "BIGINT", "pages": "BIGINT", "rows": "BIGINT",
-        "requests": "BIGINT", "retries": "BIGINT", "throttled_seconds": "DOUBLE", "elapsed_ms": "DOUBLE",
+        "requests": "BIGINT", "cached_pages": "BIGINT", "cache_age": "DOUBLE", "retries": "BIGINT",
+        "throttled_seconds": "DOUBLE", "elapsed_ms": "DOUBLE",
         "truncated": "BOOLEAN", "drifted": "JSON", "unseen_fields": "JSON",
     }
 )  # fmt: skip
@@ -105,7 +106,7 @@ def _last(records: tuple[T, ...], count: int) -> tuple[T, ...]:
 def _scan_row(scan: ScanRecord) -> Row:
     return {
         **{name: getattr(scan, name) for name in ("connector", "path", "state", "trips", "failed_trips", "pages")},
-        **{name: getattr(scan, name) for name in ("rows", "requests", "retries")},
+        **{name: getattr(scan, name) for name in ("rows", "requests", "cached_pages", "cache_age", "retries")},
         "started_at": _moment(scan.at),
         "pagination": scan.pagination or None,
         "throttled_seconds": scan.throttled,

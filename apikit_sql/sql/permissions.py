@@ -11,7 +11,8 @@ from typing import TypeVar
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import CallError, ConfigError
-from apikit_sql.plan.planner import USUAL_LIMITS, Limits, ad_hoc_connector, is_base_url
+from apikit_sql.origin import origin_text
+from apikit_sql.plan.planner import USUAL_DEFAULTS, Defaults, ad_hoc_connector, is_base_url
 from apikit_sql.redaction import redact_url
 from apikit_sql.secrets import is_reference
 
@@ -25,7 +26,8 @@ class Permissions:
     """What SQL may reach, and with what: the options of one `install`.
 
     `connectors` are the names allowed, None for all; `tokens` are an ad-hoc origin's token or reference to it;
-    `read_posts` are patterns of its paths that are read by POST.
+    `read_posts` are patterns of its paths that are read by POST. `mutable` are the connectors, and origins of ad-hoc
+    ones, that may be changed. Where `runs_once`, so does every statement, a SELECT too, and may send mutations.
     """
 
     session: Session
@@ -34,7 +36,16 @@ class Permissions:
     ad_hoc: bool = True
     connectors: frozenset[str] | None = None
     allow_network: bool | None = None
-    limits: Limits = USUAL_LIMITS
+    defaults: Defaults = USUAL_DEFAULTS
+    mutable: frozenset[str] = frozenset()
+    runs_once: bool = False
+
+    def check_mutable(self, function: str, connector: str) -> None:
+        """Raise CallError where `connector` may not be changed, and say how to allow it."""
+        name = origin_text(connector) if is_base_url(connector) else connector
+        if name not in self.mutable:
+            message = f"{function}: {name} may only be read. Else say install(con, allow_mutations=[{name!r}])."
+            raise CallError(message)
 
     def check_network(self, may_reach_outside: Callable[[], bool]) -> None:
         """Raise CallError where nothing may be sent; that is DuckDB's own setting unless `allow_network` says."""
@@ -71,19 +82,25 @@ def _check_name(name: str, permissions: Permissions) -> None:
         raise CallError(message)
 
 
-def limits_of(known: Limits, max_wait: object, max_requests: object) -> Limits:
-    """`known` with what is not None. Raises ConfigError for what is no limit."""
+def defaults_of(known: Defaults, max_wait: object, max_requests: object, cache: object) -> Defaults:
+    """`known` with what is not None. Raises ConfigError for what is no number of seconds, or of requests."""
     if max_wait is not None:
-        if isinstance(max_wait, bool) or not isinstance(max_wait, int | float) or not max_wait >= 0:
-            message = f"max_wait: {max_wait!r} is not a number of seconds."
-            raise ConfigError(message)
-        known = replace(known, max_wait=max_wait)
+        known = replace(known, max_wait=_seconds("max_wait", max_wait))
+    if cache is not None:
+        known = replace(known, cache=_seconds("cache", cache))
     if max_requests is not None:
         if isinstance(max_requests, bool) or not isinstance(max_requests, int) or max_requests < 1:
             message = f"max_requests: {max_requests!r} is not a number of requests."
             raise ConfigError(message)
         known = replace(known, max_requests=max_requests)
     return known
+
+
+def _seconds(option: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+        message = f"{option}: {value!r} is not a number of seconds."
+        raise ConfigError(message)
+    return value
 
 
 def allowed_names(session: Session, connectors: Iterable[str | Path]) -> frozenset[str]:
@@ -97,6 +114,18 @@ def allowed_names(session: Session, connectors: Iterable[str | Path]) -> frozens
     for name in names:
         session.connectors.definition(name)
     return names
+
+
+def mutable_of(session: Session, names: Iterable[str]) -> frozenset[str]:
+    """The connectors, and origins of ad-hoc ones, that may be changed. Raises ConfigError for what is neither."""
+    if isinstance(names, str):
+        message = f"allow_mutations: {names!r} is one; write a list of them."
+        raise ConfigError(message)
+    known = frozenset(names)
+    origins = {name: True for name in known if is_base_url(name)}
+    for name in known - origins.keys():
+        session.connectors.definition(name)
+    return known - origins.keys() | {origin_text(name) for name, _ in _origins("allow_mutations", origins)}
 
 
 def tokens_of(tokens: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

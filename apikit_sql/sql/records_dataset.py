@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -38,19 +38,34 @@ class RecordsDataset(ScannedDataset):
     ) -> _RecordsScan:
         """A scan of `columns` (None for all), holding only rows where `filter` is true."""
         self.on_scan()
+        output = [self._columns[name] for name in (self._columns if columns is None else columns)]
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            batch = self._batch()
+            found = project(batch if filter is None else batch.filter(filter), output)
+            if found.num_rows:
+                yield found
+
+        return _RecordsScan(arrow_schema(output), batches)
+
+    def emptied(self) -> RecordsDataset:
+        """The same table without rows."""
+        return RecordsDataset(tuple(self._columns.values()), lambda: ())
+
+    def _batch(self) -> pa.RecordBatch:
+        """All rows, in storage types."""
         rows, every = list(self._read()), self._columns.values()
         arrays = [pa.array([row[each.name] for row in rows], storage_type(each.type)) for each in every]
-        batch = pa.RecordBatch.from_arrays(arrays, names=list(self._columns))
-        output = [self._columns[name] for name in (self._columns if columns is None else columns)]
-        return _RecordsScan(project(batch if filter is None else batch.filter(filter), output))
+        return pa.RecordBatch.from_arrays(arrays, names=list(self._columns))
 
 
 class _RecordsScan:
-    """All rows as one batch."""
+    """All rows as one batch, read within the stream: DuckDB shows an error there as it shows those of other scans."""
 
-    def __init__(self, batch: pa.RecordBatch) -> None:
-        self._batch = batch
+    def __init__(self, schema: pa.Schema, batches: Callable[[], Iterator[pa.RecordBatch]]) -> None:
+        self._schema = schema
+        self._batches = batches
 
     def to_reader(self) -> pa.RecordBatchReader:
         """The rows."""
-        return pa.RecordBatchReader.from_batches(self._batch.schema, [self._batch] if self._batch.num_rows else [])
+        return pa.RecordBatchReader.from_batches(self._schema, self._batches())

@@ -69,7 +69,7 @@ def _by_connector(calls: pa.Array, database: Database) -> list[tuple[list[str], 
     found = []
     for connector, known in groups.items():
         reach = database.reach(connector)
-        plans = [plan_call(call, reach.connector, reach.permissions.limits) for call in known.values()]
+        plans = [plan_call(call, reach.connector, reach.permissions.defaults) for call in known.values()]
         found.append((list(known), plans))
     return found
 

@@ -23,6 +23,8 @@ from apikit_sql.scan.dataset import ScannedDataset
 HAS_READABLE_RELATIONS = int(duckdb.__version__.split(".", 1)[0]) >= 2  # noqa: PLR2004 - DuckDB 2.0
 #: The first batch that this version asks for only where it wants more: 1.x asks for two at once.
 FIRST_AHEAD = 2 if HAS_READABLE_RELATIONS else 3
+#: Whether a join pushes what its other side holds, when that has been read.
+PUSHES_WHILE_RUNNING = not HAS_READABLE_RELATIONS
 #: How many calls a thread may bind before the first is forgotten. A statement reads its names while it is bound.
 _RECENT = 16
 

@@ -36,7 +36,7 @@ class Reach:
 
     def plan(self, table: StreamTable, arguments: dict[str, Any]) -> ScanPlan:
         """The scan of `table` with these arguments of apikit()."""
-        plan = plan_call(self.call(table, arguments), self.connector, self.permissions.limits)
+        plan = plan_call(self.call(table, arguments), self.connector, self.permissions.defaults)
         return replace(plan, name=table.shown, function=table.function)
 
 

@@ -153,7 +153,7 @@ def test_a_strategy_tells_what_it_needs(settings: dict[str, Any], needed: str) -
         {"strategy": "cursor", "cursor_param": "c", "cursor_record_field": "id"},
         {"strategy": "cursor", "cursor_fields": ["a", "b"]},
         {"strategy": "link"},
-        {"strategy": "relay"},
+        {"strategy": "relay", "connection_path": "viewer.repositories"},
         {"strategy": "none"},
         {"page_size": 10, "limit_param": "limit"},
     ],

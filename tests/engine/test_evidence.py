@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from apikit_sql.connector.protocol import PaginationConfig
-from apikit_sql.engine.evidence import Evidence, find_pagination, with_known_end
+from apikit_sql.engine.evidence import Evidence, find_pagination, why_none, with_known_end
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitWarning, PaginationError
 from tests.engine.taking import Hand, asked, ids, numbered, page_of, plan_of
@@ -248,3 +248,38 @@ def test_what_was_declared_is_not_second_guessed(declared: PaginationConfig) -> 
 def test_pages_that_nothing_leads_to_are_no_short_table(beside: dict[str, object]) -> None:
     with pytest.raises(PaginationError, match=r"says that there is more \(.*pages = (12|9)\)"):
         found({"items": THREE, **beside})
+
+
+FULL = "; but {} records look like a full page: if there are more, say pagination := {{...}}"
+SILENCE = "no Link header, next URL, cursor, has_more or total"
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "params", "reason"),
+    [
+        ({"id": 1, "name": "a"}, {}, {}, "the body is one object, which is one record"),
+        ({"items": THREE, "total": 3}, {}, {}, "the API says that this is all: total = 3"),
+        ({"items": THREE, "next": None, "has_more": False}, {}, {}, "next = null, has_more = false"),
+        ({"items": THREE, "meta": {"next_cursor": ""}}, {}, {}, 'meta.next_cursor = ""'),
+        (THREE, {"X-Total-Count": "3"}, {}, "the API says that this is all: x-total-count = "),
+        (THREE, {"Link": "</a>; rel=prev"}, {}, 'the Link header has no rel="next"'),
+        (THREE, {}, {}, SILENCE),
+        ([], {}, {"limit": "0"}, SILENCE),
+        (numbered(10), {}, {}, SILENCE + FULL.format(10)),
+        (THREE, {}, {"limit": "3"}, SILENCE + FULL.format(3)),
+        (THREE, {}, {"_page": "1"}, "; if _page counts its pages, say pagination := {strategy: 'page', page_p"),
+        (THREE, {}, {"skip": "0"}, "; if skip counts its records, say pagination := {strategy: 'offset', off"),
+    ],
+)
+def test_why_there_is_no_further_page_is_said(
+    body: object, headers: dict[str, str], params: dict[str, str], reason: str
+) -> None:
+    assert reason in why_none(page_of(body, headers), asked(**params))
+
+
+def test_no_more_than_three_of_the_apis_words_are_told_and_a_long_one_is_cut() -> None:
+    body = {"items": THREE, "next": None, "total": 3, "has_more": False, "pages": 1, "cursor": "c"}
+    told = why_none(page_of(body | {"next_cursor": "x" * 500}), asked())
+
+    assert told.count(" = ") == 3
+    assert 'next_cursor = "' + "x" * 79 + "...," in told

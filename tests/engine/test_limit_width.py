@@ -294,7 +294,7 @@ def test_a_session_tells_whom_it_was_told_to_tell(capsys: pytest.CaptureFixture[
         api.trouble.append(httpx.Response(503, headers={"retry-after": "30"}))
         hand = Hand(api)
         session = Session(transport=api.transport(), tell=tell, clock=hand.clock)
-        scan = session._access(plan_of(retry=STEADY), ScanRecord())
+        scan = session._sharing.access(plan_of(retry=STEADY), ScanRecord())
         hand.value(exchange(plan_of(retry=STEADY), scan, first_request(plan_of())))
 
     assert lines == ["api: waiting 30 s after 503."]

@@ -670,17 +670,13 @@ def test_the_error_of_a_next_url_that_is_none_repeats_no_whole_body() -> None:
     assert len(str(raised.value)) < 500
 
 
-def test_relay_belongs_to_graphql() -> None:
-    with pytest.raises(PaginationError, match="relay"):
-        next_of(PaginationConfig(strategy="relay"), [{"id": 1}])
-
-
 @pytest.mark.parametrize(
     "incomplete",
     [
         {"strategy": "offset"},
         {"strategy": "page"},
         {"strategy": "next_url"},
+        {"strategy": "relay"},
         {"strategy": "cursor", "cursor_param": "after"},
         {"strategy": "cursor", "next_cursor_path": "next"},
         {"page_size": 10},

@@ -138,7 +138,7 @@ class FakeApi:
             return _given(route.pop(0) if len(route) > 1 else route[0], request)
         if route is not None:
             return _given(route, request)
-        answer = respond(request.method, str(request.url), request.headers)
+        answer = respond(request.method, str(request.url), request.headers, request.content)
         return httpx.Response(answer.status, headers=list(answer.headers), content=answer.body)
 
     @property

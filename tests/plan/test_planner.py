@@ -10,7 +10,7 @@ from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import read_call
-from apikit_sql.plan.planner import USUAL_LIMITS, Limits, ad_hoc_connector, is_base_url, plan_call
+from apikit_sql.plan.planner import USUAL_DEFAULTS, Defaults, ad_hoc_connector, is_base_url, plan_call
 from apikit_sql.plan.request_plan import ScanPlan
 
 API = ConnectorDefinition.model_validate(
@@ -42,9 +42,9 @@ API = ConnectorDefinition.model_validate(
 
 
 def plan(
-    path: str = "/x", connector: ConnectorDefinition = API, limits: Limits = USUAL_LIMITS, **options: object
+    path: str = "/x", connector: ConnectorDefinition = API, usual: Defaults = USUAL_DEFAULTS, **options: object
 ) -> ScanPlan:
-    return plan_call(read_call(json.dumps({"connector": connector.name, "path": path, **options})), connector, limits)
+    return plan_call(read_call(json.dumps({"connector": connector.name, "path": path, **options})), connector, usual)
 
 
 def test_a_path_is_planned_with_what_the_connector_says() -> None:
@@ -274,19 +274,25 @@ def test_columns_are_the_whole_schema() -> None:
 
 
 def test_a_longest_wait_is_the_installers() -> None:
-    assert plan(limits=Limits(max_wait=3600)).request.max_wait == 3600
+    assert plan(usual=Defaults(max_wait=3600)).request.max_wait == 3600
 
 
 @pytest.mark.parametrize(("said", "planned"), [(None, 3600), (5, 5), (0, 0)])
 def test_a_longest_wait_of_the_call_wins(said: float | None, planned: float) -> None:
-    assert plan(limits=Limits(max_wait=3600), max_wait=said).request.max_wait == planned
+    assert plan(usual=Defaults(max_wait=3600), max_wait=said).request.max_wait == planned
 
 
 @pytest.mark.parametrize(("installed", "said", "planned"), [(None, None, None), (9, None, 9), (9, 3, 3), (9, 50, 50)])
 def test_a_cap_on_requests_is_the_calls_else_the_installers(
     installed: int | None, said: int | None, planned: int | None
 ) -> None:
-    assert plan(limits=Limits(max_requests=installed), max_requests=said).max_requests == planned
+    assert plan(usual=Defaults(max_requests=installed), max_requests=said).max_requests == planned
+
+
+@pytest.mark.parametrize(("said", "planned"), [(None, 300), (5, 5), (0, 0)])
+def test_how_old_an_answer_may_be_is_the_calls_else_the_installers(said: float | None, planned: float) -> None:
+    assert plan(usual=Defaults(cache=300), cache=said).request.cache == planned
+    assert plan(cache=said).request.cache == (said or 0)
 
 
 def test_concurrency_is_the_calls_else_the_connectors() -> None:

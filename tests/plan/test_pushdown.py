@@ -17,8 +17,9 @@ from apikit_sql.connector.manifest import KeyColumn, Operator, ValueFormat
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.plan.predicate import Bound, Compared, OneOf, Predicate, Value
-from apikit_sql.plan.pushdown import LARGEST_RANGE, MOST_TRIPS, exact_text, push_down
+from apikit_sql.plan.pushdown import LARGEST_RANGE, MOST_TRIPS, push_down
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
+from apikit_sql.plan.rounding import exact_text
 
 HOLDS: dict[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq, ">": operator.gt, ">=": operator.ge, "<": operator.lt, "<=": operator.le,
@@ -563,6 +564,13 @@ def test_more_requests_allow_more_trips() -> None:
     assert [trip.request.path for trip in trips] == [f"/{n}" for n in range(2_000)]
     with pytest.raises(CallError, match="the keys ask for 2001 trips; 2000 are the most"):
         push_down(plan, [OneOf("owner", tuple(map(str, range(2_001))))])
+
+
+def test_more_trips_than_requests_may_be_answered_by_a_cache() -> None:
+    plan = scan(OWNER, path="/{owner}")
+    plan = replace(plan, request=replace(plan.request, cache=300), max_requests=1)
+
+    assert len(push_down(plan, [OneOf("owner", ("a", "b"))])) == 2
 
 
 def test_more_trips_than_requests_are_refused_beforehand() -> None:

@@ -13,7 +13,7 @@ from apikit_sql.engine.session import Session
 from apikit_sql.errors import CallError, RequestError, ScanInterrupted, SchemaDriftError
 from apikit_sql.plan.call import call_of
 from apikit_sql.plan.keys import key_rows
-from apikit_sql.plan.planner import Limits, plan_call
+from apikit_sql.plan.planner import Defaults, plan_call
 from apikit_sql.plan.pushdown import MOST_TRIPS
 from apikit_sql.scan.keyed_lists import keyed_lists
 from tests.fakes.api import Busy, FakeApi, Table
@@ -50,7 +50,7 @@ def ask(session: Session, cancelled: threading.Event) -> Ask:
     """What asks for the members of teams."""
 
     def ask(
-        teams: Sequence[object], columns: dict[str, str] = COLUMNS, limits: Limits | None = None, **retry: Any
+        teams: Sequence[object], columns: dict[str, str] = COLUMNS, usual: Defaults | None = None, **retry: Any
     ) -> pa.Array:
         stream = {
             "path": "/members",
@@ -63,7 +63,7 @@ def ask(session: Session, cancelled: threading.Event) -> Ask:
             {"name": "acme", "base_url": "https://acme.test", "streams": {"members": stream}, "retry": retry}
         )
         call = {"connector": "acme", "path": "members"}
-        plan = plan_call(call_of(call), connector, limits or Limits())
+        plan = plan_call(call_of(call), connector, usual or Defaults())
         given = key_rows(call_of({**call, "keys": [{"team": team} for team in teams if team is not None]}))
         keys = iter(given)
         rows = [None if team is None else next(keys) for team in teams]
@@ -160,7 +160,7 @@ class TestManyKeys:
 
     def test_max_requests_bounds_them(self, ask: Ask, api: FakeApi) -> None:
         with pytest.raises(CallError, match="3 trips need as many requests at least; max_requests is 2"):
-            ask(["a", "b", "c"], limits=Limits(max_requests=2))
+            ask(["a", "b", "c"], usual=Defaults(max_requests=2))
         assert api.seen == []
 
 

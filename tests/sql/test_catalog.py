@@ -10,6 +10,7 @@ from apikit_sql.sql.catalog import (
     APIKIT,
     BIND_FUNCTION,
     FUNCTIONS,
+    MARK_FUNCTION,
     SCALAR_FUNCTIONS,
     Argument,
     Function,
@@ -24,7 +25,9 @@ def bare() -> Con:
     con = duckdb.connect()
     con.execute(f"CREATE MACRO {BIND_FUNCTION}(call) AS 'SELECT ' || chr(39) || replace(call, chr(39), '') || chr(39)")
     for function in SCALAR_FUNCTIONS:
-        con.execute(f"CREATE MACRO {function.behind}(call) AS call")
+        beside = ", statement, mark" if function.method else ""
+        con.execute(f"CREATE MACRO {function.behind}(call{beside}) AS call")
+    con.execute(f"CREATE MACRO {MARK_FUNCTION}(mark) AS 'm' || mark")
     return con
 
 
@@ -73,7 +76,7 @@ def test_a_signature_lists_every_argument_with_its_default() -> None:
         "pagination := NULL, page_size := NULL, max_pages := NULL, columns := NULL, types := NULL, nested := NULL, "
         "sample_pages := NULL, on_drift := NULL, extra := NULL, filters := NULL, method := NULL, body := NULL, "
         "headers := NULL, concurrency := NULL, on_error := NULL, timeout := NULL, max_wait := NULL, "
-        "max_requests := NULL)"
+        "max_requests := NULL, cache := NULL)"
     )
 
 
@@ -86,7 +89,14 @@ def test_making_a_macro_asks_nothing(function: Function) -> None:
         asked.append(call)
         return "SELECT 1"
 
-    con.create_function(function.behind, bind, ["VARCHAR"], "VARCHAR")
+    def change(call: str, _statement: str, _mark: str) -> str:
+        return bind(call)
+
+    if function.method:
+        con.create_function(function.behind, change, ["VARCHAR"] * 3, "VARCHAR")
+    else:
+        con.create_function(function.behind, bind, ["VARCHAR"], "VARCHAR")
+    con.execute(f"CREATE MACRO {MARK_FUNCTION}(mark) AS 'm' || mark")
     con.execute(function.macro_sql(temporary=False))
 
     assert asked == []

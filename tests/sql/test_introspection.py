@@ -78,6 +78,8 @@ class TestScans:
             ("pages", "BIGINT"),
             ("rows", "BIGINT"),
             ("requests", "BIGINT"),
+            ("cached_pages", "BIGINT"),
+            ("cache_age", "DOUBLE"),
             ("retries", "BIGINT"),
             ("throttled_seconds", "DOUBLE"),
             ("elapsed_ms", "DOUBLE"),
