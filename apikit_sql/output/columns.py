@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Any
 
 from apikit_sql.column_types import JSON, Column, ColumnType, ListOf, Struct, parse_type
@@ -16,6 +17,9 @@ from apikit_sql.scan.decode import read_records
 from apikit_sql.scan.schema import infer_columns
 
 Records = Iterable[Mapping[str, Any]]
+
+#: No value for columns that records lack.
+NO_FILLS: Mapping[str, object] = MappingProxyType({})
 
 _RECORDS_A_PAGE = 10_000
 

@@ -1,8 +1,8 @@
-"""Records as polars data frames, with the columns that SQL would infer. polars is an extra: 180 MB, and 0.35 s."""
+"""Records as data frames, with the columns that SQL would infer. polars (180 MB, 0.35 s) and pandas are extras."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, assert_never
 
 import pyarrow as pa
@@ -10,11 +10,13 @@ import pyarrow as pa
 from apikit_sql.column_types import Column, ColumnType, ListOf, Scalar, ScalarName, Struct
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ConfigError
-from apikit_sql.output.columns import Records, columns_for, inferred_columns, pages_of
+from apikit_sql.output.columns import NO_FILLS, Records, columns_for, inferred_columns, pages_of
+from apikit_sql.output.tables import arrow_table, with_text
 from apikit_sql.scan.decode import PageDecoder
 from apikit_sql.scan.scalars import storage_type
 
 if TYPE_CHECKING:
+    import pandas as pd
     import polars as pl
 
 _DTYPES: dict[ScalarName, str] = {
@@ -47,9 +49,16 @@ def infer_polars_schema(records: Records, *, flatten: bool = True) -> pl.Schema:
 
 
 def polars_frame(
-    pages: Iterable[Page], columns: Sequence[Column] | None = None, *, flatten: bool = True
+    pages: Iterable[Page],
+    columns: Sequence[Column] | None = None,
+    *,
+    fills: Mapping[str, object] = NO_FILLS,
+    flatten: bool = True,
 ) -> pl.DataFrame:
-    """The records of `pages` as a data frame of `columns`, or of the ones inferred from all of them."""
+    """The records of `pages` as a data frame of `columns`, or of the ones inferred from all of them.
+
+    A column of `fills` that records lack has its value.
+    """
     polars = _polars()
     held = list(pages)
     chosen = columns_for(held, columns, flatten=flatten)
@@ -57,11 +66,31 @@ def polars_frame(
         empty: pl.DataFrame = polars.DataFrame()
         return empty
     decoder = PageDecoder(chosen)
-    batches = [decoder.decode(page, {}) for page in held]
+    batches = [decoder.decode(page, fills) for page in held]
     table = pa.Table.from_batches(batches, pa.schema([(c.name, storage_type(c.type)) for c in chosen]))
     frame: pl.DataFrame = polars.DataFrame(table)
     huge = [_as_integers(polars.col(c.name), c.type) for c in chosen if _has_huge(c.type)]
     return frame.with_columns(huge).rechunk() if huge else frame.rechunk()
+
+
+def pandas_frame(
+    pages: Iterable[Page],
+    columns: Sequence[Column] | None = None,
+    *,
+    fills: Mapping[str, object] = NO_FILLS,
+    flatten: bool = True,
+) -> pd.DataFrame:
+    """The records of `pages` as a data frame of Arrow's types, so that nothing is rounded; JSON is text.
+
+    As `polars_frame`. Raises ConfigError where pandas is not installed.
+    """
+    try:
+        import pandas as pd  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        message = "pandas is not installed: pip install 'apikit_sql[pandas]'."
+        raise ConfigError(message) from error
+    table = with_text(arrow_table(pages, columns, fills=fills, flatten=flatten))
+    return table.to_pandas(types_mapper=pd.ArrowDtype)
 
 
 def _polars() -> Any:  # noqa: ANN401 - the module

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow as pa
 from apikit_sql.column_types import Column
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import OutputError
-from apikit_sql.output.columns import columns_for
+from apikit_sql.output.columns import NO_FILLS, columns_for
 from apikit_sql.scan.batches import project
 from apikit_sql.scan.decode import PageDecoder
 from apikit_sql.scan.schema import arrow_schema
@@ -21,15 +21,22 @@ _DECIMAL = pa.decimal128(38, 0)
 LONG_DECIMAL = pa.decimal256(39, 0)
 
 
-def arrow_table(pages: Iterable[Page], columns: Sequence[Column] | None = None, *, flatten: bool = False) -> pa.Table:
+def arrow_table(
+    pages: Iterable[Page],
+    columns: Sequence[Column] | None = None,
+    *,
+    fills: Mapping[str, object] = NO_FILLS,
+    flatten: bool = False,
+) -> pa.Table:
     """The records of `pages` as a table of `columns`, or of the ones inferred from all of them.
 
-    HUGEINT is decimal128(38, 0): raises OutputError for a value with 39 digits.
+    A column of `fills` that records lack has its value. HUGEINT is decimal128(38, 0): raises OutputError for a value
+    with 39 digits.
     """
     held = list(pages)
     chosen = columns_for(held, columns, flatten=flatten)
     decoder = PageDecoder(chosen)
-    batches = [project(decoder.decode(page, {}), chosen) for page in held] if chosen else []
+    batches = [project(decoder.decode(page, fills), chosen) for page in held] if chosen else []
     return portable(pa.Table.from_batches(batches, arrow_schema(chosen)))
 
 
@@ -48,6 +55,24 @@ def portable(table: pa.Table, huge: pa.DataType = _DECIMAL) -> pa.Table:
 def portable_schema(schema: pa.Schema, huge: pa.DataType = _DECIMAL) -> pa.Schema:
     """What `portable` makes of `schema`."""
     return pa.schema([(field.name, _portable_type(field.type, huge)) for field in schema])
+
+
+def with_text(table: pa.Table) -> pa.Table:
+    """`table` in types that every library has: as `portable`, and with text in place of JSON."""
+    return portable(table).cast(with_text_schema(table.schema))
+
+
+def with_text_schema(schema: pa.Schema) -> pa.Schema:
+    """What `with_text` makes of `schema`."""
+    return pa.schema([(field.name, _with_text(field.type)) for field in portable_schema(schema)])
+
+
+def _with_text(kind: pa.DataType) -> pa.DataType:
+    if isinstance(kind, pa.JsonType):
+        return pa.string()
+    if pa.types.is_struct(kind):
+        return pa.struct([(field.name, _with_text(field.type)) for field in kind])
+    return pa.list_(_with_text(kind.value_type)) if pa.types.is_list(kind) else kind
 
 
 def _portable_type(kind: pa.DataType, huge: pa.DataType) -> pa.DataType:

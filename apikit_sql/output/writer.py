@@ -11,7 +11,7 @@ from apikit_sql.column_types import Column
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Page
 from apikit_sql.errors import CallError, ConfigError
-from apikit_sql.output.columns import Records, declared_columns, flat_columns, inferred_columns, pages_of
+from apikit_sql.output.columns import NO_FILLS, Records, declared_columns, flat_columns, inferred_columns, pages_of
 from apikit_sql.output.formats import (
     WritePage,
     WriteTable,
@@ -95,11 +95,12 @@ class Writer:
         *,
         on_drift: OnDrift = "error",
         record: ScanRecord | None = None,
+        fills: Mapping[str, object] = NO_FILLS,
     ) -> Iterator[WritePage]:
         """What writes one page after the other to `target`, whole when the block ends without an error.
 
         A format of columns needs `columns`, the others leave them aside; CSV makes one of each field of a STRUCT. What
-        does not fit them is told or counted (in `record`) as in a scan.
+        does not fit them is told or counted (in `record`) as in a scan; one of `fills` that records lack has its value.
         """
         if not self.needs_columns:
             with _OF_RECORDS[self.format](target) as write:
@@ -111,4 +112,4 @@ class Writer:
         chosen = flat_columns(columns) if self.format == "csv" else tuple(columns)
         decoder = PageDecoder(chosen, on_drift=on_drift, record=record)
         with _OF_COLUMNS[self.format](target, chosen) as write_table, joined(write_table) as add:
-            yield lambda page: add(project(decoder.decode(page, {}), chosen))
+            yield lambda page: add(project(decoder.decode(page, fills), chosen))

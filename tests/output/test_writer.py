@@ -365,9 +365,8 @@ def test_a_value_that_json_does_not_have_is_told(format_: str, value: Any, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_neither_polars_nor_pandas_is_imported_to_write() -> None:
+def test_neither_polars_nor_pandas_is_needed_to_write() -> None:
     writing = "apikit_sql.get_writer('parquet').write([{'a': 1}], io.BytesIO())"
-    code = f"import apikit_sql, io, sys; {writing}; print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout.split()
+    code = f"import sys; sys.modules.update(polars=None, pandas=None); import apikit_sql, io; {writing}"
 
-    assert not {"polars", "pandas"} & set(modules)
+    subprocess.run([sys.executable, "-c", code], check=True)
