@@ -366,7 +366,18 @@ def test_a_value_that_json_does_not_have_is_told(format_: str, value: Any, tmp_p
 
 
 def test_neither_polars_nor_pandas_is_needed_to_write() -> None:
-    writing = "apikit_sql.get_writer('parquet').write([{'a': 1}], io.BytesIO())"
-    code = f"import sys; sys.modules.update(polars=None, pandas=None); import apikit_sql, io; {writing}"
+    code = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Missing(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in {"polars", "pandas"}:
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Missing())
+import apikit_sql, io
+apikit_sql.get_writer("parquet").write([{"a": 1}], io.BytesIO())
+"""
 
     subprocess.run([sys.executable, "-c", code], check=True)
