@@ -9,12 +9,11 @@ from threading import Event
 from typing import Any, TypedDict, Unpack
 
 from apikit_sql import errors
-from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.dry_run import shown_request
 from apikit_sql.engine.mutation import Outcome
-from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
+from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import shown
 from apikit_sql.facade.options import Values, as_sent, refuse_unknown
 from apikit_sql.facade.reading import in_thread, remembering
@@ -34,15 +33,12 @@ class ChangeOptions(TypedDict, total=False):
     idempotency_key: str | None
 
 
-class Changing:
+class Changing(Caller):
     """The half of Apikit that writes. Each request is sent at most once, as in SQL.
 
     Raises RequestError, with the status, for an answer that is an error; one whose message begins with "outcome
     unknown" was sent, and no whole answer came.
     """
-
-    _connector: ConnectorDefinition
-    _session: Session
 
     def post(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]

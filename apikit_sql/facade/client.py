@@ -76,8 +76,7 @@ class Apikit(Fetching, Changing):
 
         Raises ConnectorNotFoundError with near names, and ConfigError for a setting that is missing.
         """
-        session = session or default_session()
-        connector = session.connector(name)
+        connector = (session or default_session()).connector(name)
         return cls.from_config(connector if token is None else with_token(connector, token), session=session)
 
     @classmethod
@@ -97,7 +96,7 @@ class Apikit(Fetching, Changing):
         return cls.from_config(connector_of(os.environ), session=session)
 
     def _take(self, connector: ConnectorDefinition, session: Session | None) -> Self:
-        self._connector, self._session = connector, session or default_session()
+        self._connector, self._own_session = connector, session
         return self
 
     def __repr__(self) -> str:

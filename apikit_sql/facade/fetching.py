@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 import pyarrow as pa
 
-from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
+from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
 from apikit_sql.facade.options import Asked, FetchOptions, asked_of
 from apikit_sql.facade.reading import areading, in_thread, reading, remembering
@@ -34,11 +34,8 @@ Yes = Literal[True]
 No = Literal[False]
 
 
-class Fetching:
+class Fetching(Caller):
     """The half of Apikit that reads."""
-
-    _connector: ConnectorDefinition
-    _session: Session
 
     @overload
     def fetch_records(self, endpoint: str, *, dry_run: No = False, **options: Unpack[FetchOptions]) -> list[Record]: ...

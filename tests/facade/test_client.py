@@ -185,6 +185,15 @@ def test_the_clients_of_a_process_share_its_session() -> None:
     assert one._session is other._session
 
 
+def test_a_forked_child_has_a_session_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Apikit(BASE_URL)
+    of_parent = client._session
+
+    monkeypatch.setattr("os.getpid", lambda: -1)
+
+    assert client._session is not of_parent
+
+
 PUBLIC = [name for name, _ in inspect.getmembers(Apikit, inspect.isfunction) if not name.startswith("_")]
 TWINS = [name for name in PUBLIC if f"a{name}" in PUBLIC]
 
