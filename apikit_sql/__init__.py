@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from apikit_sql.connector.api_config import ApiConfig
     from apikit_sql.connector.config_manager import ConfigManager
     from apikit_sql.connector.lint import LintFinding, lint
     from apikit_sql.connector.manifest import ConnectorDefinition
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
         DecodeError,
         GraphQLError,
         OriginError,
+        OutputError,
         PaginationError,
         RateLimitError,
         RequestError,
@@ -34,7 +36,14 @@ if TYPE_CHECKING:
         ScanInterrupted,
         SchemaDriftError,
     )
+    from apikit_sql.facade.client import Apikit
+    from apikit_sql.facade.dry_run import DryRunResult
+    from apikit_sql.facade.options import FetchOptions
+    from apikit_sql.flatten import flatten_dict, flatten_records
     from apikit_sql.openapi.draft import draft_manifest, read_document
+    from apikit_sql.output.frames import infer_polars_schema, records_to_polars
+    from apikit_sql.output.writer import get_writer
+    from apikit_sql.scan.inspection import InspectorResult
     from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
@@ -43,12 +52,20 @@ if TYPE_CHECKING:
 _HOMES = {
     "apikit_sql.sql.install": ("install",),
     "apikit_sql.sql.connection": ("Connection", "connect"),
+    "apikit_sql.facade.client": ("Apikit",),
+    "apikit_sql.facade.dry_run": ("DryRunResult",),
+    "apikit_sql.facade.options": ("FetchOptions",),
+    "apikit_sql.scan.inspection": ("InspectorResult",),
     "apikit_sql.engine.session": ("Session",),
+    "apikit_sql.connector.api_config": ("ApiConfig",),
     "apikit_sql.connector.config_manager": ("ConfigManager",),
     "apikit_sql.connector.lint": ("LintFinding", "lint"),
     "apikit_sql.openapi.draft": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
     "apikit_sql.scan.trial": ("Trial", "try_out"),
+    "apikit_sql.flatten": ("flatten_dict", "flatten_records"),
+    "apikit_sql.output.frames": ("infer_polars_schema", "records_to_polars"),
+    "apikit_sql.output.writer": ("get_writer",),
     "apikit_sql.connector.manifest": ("ConnectorDefinition",),
     "apikit_sql.connector.protocol": ("AuthConfig", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
     "apikit_sql.errors": (
@@ -61,6 +78,7 @@ _HOMES = {
         "DecodeError",
         "GraphQLError",
         "OriginError",
+        "OutputError",
         "PaginationError",
         "RateLimitError",
         "RequestError",
@@ -71,6 +89,8 @@ _HOMES = {
 }
 
 __all__ = [
+    "ApiConfig",
+    "Apikit",
     "ApikitError",
     "ApikitWarning",
     "AuthConfig",
@@ -83,9 +103,13 @@ __all__ = [
     "ConnectorNotFoundError",
     "ConnectorRegistry",
     "DecodeError",
+    "DryRunResult",
+    "FetchOptions",
     "GraphQLError",
+    "InspectorResult",
     "LintFinding",
     "OriginError",
+    "OutputError",
     "PaginationConfig",
     "PaginationError",
     "RateLimitConfig",
@@ -99,9 +123,14 @@ __all__ = [
     "Trial",
     "connect",
     "draft_manifest",
+    "flatten_dict",
+    "flatten_records",
+    "get_writer",
+    "infer_polars_schema",
     "install",
     "lint",
     "read_document",
+    "records_to_polars",
     "try_out",
 ]
 

@@ -13,6 +13,7 @@
     . RequestsSpentError    the scan has sent as many requests as it may
   - DecodeError             a body that is not JSON, or has no records where they should be
   - SchemaDriftError        a later value does not fit its column
+  - OutputError             a file could not be written; what was there before is unchanged
   - ScanInterrupted         the reader cancelled while the scan was waiting
 
 * ApikitWarning             what is worth knowing and stops nothing
@@ -112,6 +113,10 @@ class DecodeError(ApikitError):
 
 class SchemaDriftError(ApikitError):
     """A value does not fit the type its column was given."""
+
+
+class OutputError(ApikitError):
+    """A file could not be written; what was there before is unchanged. Or a buffer could not, and has a part."""
 
 
 class ScanInterrupted(ApikitError):  # noqa: N818 - named for what happened; nothing went wrong

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
 
@@ -42,19 +42,21 @@ _INTERRUPTED = "the statement was interrupted."
 class Outcome:
     """What became of a request: the status and the JSON body of its answer, and what is wrong.
 
-    `status` is None where no answer came, `body` where it has none or is not JSON; `kind` is the class of the error.
+    `status` is None where no answer came, `body` where it has none or is not JSON; `kind` is the class of the error,
+    `retry_after` the seconds that it asks to wait.
     """
 
     status: int | None = None
     body: bytes | None = None
     error: str | None = None
     kind: str = ""
+    retry_after: float | None = None
 
 
 def not_sent(error: BaseException) -> Outcome:
     """The outcome of a request that `error` kept back."""
     why = _INTERRUPTED if isinstance(error, ScanInterrupted) else str(error) or type(error).__name__
-    return Outcome(error=_NOT_SENT + why, kind=type(error).__name__)
+    return Outcome(error=_NOT_SENT + why, kind=type(error).__name__, retry_after=getattr(error, "retry_after", None))
 
 
 class Sending:
@@ -94,7 +96,7 @@ class Sending:
         """Its answer is here. A refusal says nothing of an attempt before it that was never answered."""
         if self._was_lost and not is_success:
             error = f"{_UNKNOWN}an attempt before had no answer; then {outcome.error}"
-            outcome = Outcome(outcome.status, outcome.body, error, outcome.kind)
+            outcome = replace(outcome, error=error)
         self.outcome = outcome
 
 
@@ -126,7 +128,8 @@ def mutate(sending: Sending, access: Access) -> Steps[Outcome]:
     try:
         yield from persist(plan, access, request, access.limiter, partial(_once, sending, access, request))
     except ApikitError as error:
-        sending.fail(type(error)(access.credential.hide(str(error))))
+        error.args = (access.credential.hide(str(error)),)
+        sending.fail(error)
     return sending.outcome
 
 
@@ -177,4 +180,5 @@ def _outcome(plan: RequestPlan, access: Access, request: PageRequest, response: 
         error = refused(plan, access, request, response, "{reason}")
     if error is None:
         return Outcome(status, body or None)
-    return Outcome(status, body or None, access.credential.hide(str(error)), type(error).__name__)
+    told, seconds = access.credential.hide(str(error)), getattr(error, "retry_after", None)
+    return Outcome(status, body or None, told, type(error).__name__, seconds)

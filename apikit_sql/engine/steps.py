@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import httpx
 
-from apikit_sql.records import Envelope
+from apikit_sql.records import Envelope, read_envelope
 
 _SHOWN = 80  # characters
 
@@ -56,6 +56,11 @@ class Page:
         """A text of the server's as an error may show it: without secrets, then cut."""
         hidden = self.hide(text)
         return hidden if len(hidden) <= _SHOWN else hidden[:_SHOWN] + "..."
+
+
+def page_of(records: bytes, name: str, number: int = 1) -> Page:
+    """A JSON list of `records` that no API has sent, as a page; errors call it by its `name`."""
+    return Page(number, name, 200, httpx.Headers(), read_envelope(records, ""), len(records))
 
 
 T = TypeVar("T")

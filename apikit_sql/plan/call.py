@@ -111,16 +111,21 @@ def call_of(given: Mapping[str, Any]) -> Call:
         _set_keys(arguments)
     refuse_misread("apikit", arguments)
     if isinstance(strategy := arguments.get("pagination"), str) and not strategy.lstrip().startswith("{"):
-        arguments["strategy"] = _strategy(arguments.pop("pagination"))
+        arguments["strategy"] = strategy_name(arguments.pop("pagination"))
     if arguments.get("pages") == "all":
         del arguments["pages"]
-    try:
-        call = Call.model_validate(arguments)
-    except ValidationError as error:
-        raise CallError("apikit: " + explain(error)) from None
+    call = checked_call(arguments)
     _refuse_secrets(call)
     _refuse_references(arguments)
     return call
+
+
+def checked_call(arguments: Mapping[str, Any]) -> Call:
+    """The call with these arguments, each of its type. Raises CallError that names the one that is not."""
+    try:
+        return Call.model_validate(dict(arguments))
+    except ValidationError as error:
+        raise CallError("apikit: " + explain(error)) from None
 
 
 def refuse_misread(function: str, arguments: Mapping[str, Any]) -> None:
@@ -156,7 +161,8 @@ def _refuse_references(value: object) -> None:
         raise CallError(message)
 
 
-def _strategy(name: str) -> str:
+def strategy_name(name: str) -> str:
+    """`name`, which is a strategy's. Raises CallError that lists them for any other."""
     if name not in get_args(Strategy):
         message = f"apikit: pagination: {name!r} is no strategy; they are {', '.join(get_args(Strategy))}."
         raise CallError(message)

@@ -49,8 +49,13 @@ def read_graphql_call(text: str) -> GraphQLCall:
             raise CallError(message)
     arguments = {name: value for name, value in given.items() if value is not None}
     refuse_misread("apikit_graphql", arguments)
+    return checked_graphql_call(arguments)
+
+
+def checked_graphql_call(arguments: Mapping[str, Any]) -> GraphQLCall:
+    """The call with these arguments, each of its type. Raises CallError that names the one that is not."""
     try:
-        return GraphQLCall.model_validate(arguments)
+        return GraphQLCall.model_validate(dict(arguments))
     except ValidationError as error:
         raise CallError("apikit_graphql: " + explain(error)) from None
 

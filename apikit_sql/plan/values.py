@@ -33,9 +33,15 @@ class _Verbatim(str):
 
 
 def body_bytes(value: object) -> bytes:
-    """A body as JSON, its numbers as they were written. Raises CallError for one that no double holds as written."""
+    """A body as JSON, its numbers as they were written.
+
+    Raises CallError for one that no double holds as written, and for a value that JSON does not have.
+    """
     try:
         return json.dumps(numbers(value), allow_nan=False).encode()
+    except TypeError as error:
+        message = f"apikit: the body cannot be sent: {error}. Make it None, text or a number."
+        raise CallError(message) from None
     except ValueError:
         message = "apikit: the body has a number that is none (NaN, or infinity), which JSON cannot say."
         raise CallError(message) from None

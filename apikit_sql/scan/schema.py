@@ -17,14 +17,12 @@ import pyarrow as pa
 
 from apikit_sql.column_types import EXTRA, JSON, VARCHAR, Column, ColumnType, ListOf, Scalar, Struct
 from apikit_sql.errors import CallError
+from apikit_sql.flatten import DEEPEST, distinct_names, field_name, fields_of, have_columns
 from apikit_sql.plan.columns import with_key_fields
 from apikit_sql.plan.request_plan import ScanPlan
 
 #: Integers up to here are exact as DOUBLE.
 EXACT_IN_DOUBLE = 2**53
-#: An object with more keys than this is taken for a map, whose keys are data, and becomes JSON.
-MOST_FIELDS = 200
-_DEEPEST = 24
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(?:\.\d{1,6}0*)?")
 _TIMESTAMPTZ = re.compile(_TIMESTAMP.pattern + r"(?:[Zz]|[+-]\d\d:?\d\d)")
@@ -72,7 +70,7 @@ def infer_columns(plan: ScanPlan, records: Sequence[Any]) -> tuple[Column, ...]:
         )
         raise CallError(message)
     if all(isinstance(record, dict) for record in records):
-        fields = list(_fields(records, (), plan))
+        fields = list(_fields(records, plan))
     else:
         fields = [Column("value", _inferred(records, plan), ())]
     if not fields:
@@ -102,16 +100,10 @@ def _as_text(kind: ColumnType) -> ColumnType:
             assert_never(kind)
 
 
-def _fields(records: Sequence[dict[str, Any]], path: tuple[str, ...], plan: ScanPlan) -> Iterable[Column]:
+def _fields(records: Sequence[dict[str, Any]], plan: ScanPlan) -> Iterable[Column]:
     """A column for each field; with nested := 'flatten', for each field of objects inside, too."""
-    for key in dict.fromkeys(key for record in records for key in record):
-        values = [record[key] for record in records if record.get(key) is not None]
-        here = (*path, key)
-        are_objects = all(values) and isinstance(infer_type(values), Struct)
-        if plan.nested == "flatten" and are_objects and len(here) < _DEEPEST:
-            yield from _fields(values, here, plan)
-        else:
-            yield Column("__".join(here).replace("\0", "") or "_", _inferred(values, plan), here)
+    for path, values in fields_of(records, are_flat=plan.nested == "flatten"):
+        yield Column(field_name(path), _inferred(values, plan), path)
 
 
 def _inferred(values: Sequence[Any], plan: ScanPlan) -> ColumnType:
@@ -121,16 +113,9 @@ def _inferred(values: Sequence[Any], plan: ScanPlan) -> ColumnType:
 
 def _distinct(columns: Iterable[Column]) -> tuple[Column, ...]:
     """The columns with names that differ also without case, as DuckDB compares them."""
-    taken: set[str] = set()
-    found = []
-    for column in columns:
-        name, number = column.name, 0
-        while name.lower() in taken:
-            number += 1
-            name = f"{column.name}_{number}"
-        taken.add(name.lower())
-        found.append(replace(column, name=name))
-    return tuple(found)
+    found = list(columns)
+    names = distinct_names(column.name for column in found)
+    return tuple(replace(column, name=name) for column, name in zip(found, names, strict=True))
 
 
 def _with_types(plan: ScanPlan, columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -161,9 +146,9 @@ def infer_type(values: Iterable[Any], depth: int = 0) -> ColumnType:
         return Scalar("DOUBLE") if all(abs(v) <= EXACT_IN_DOUBLE for v in seen if type(v) is int) else JSON
     if kinds == {str}:
         return _texts(seen)
-    if kinds == {dict} and depth < _DEEPEST:
+    if kinds == {dict} and depth < DEEPEST:
         return _objects(seen, depth)
-    if kinds == {list} and depth < _DEEPEST:
+    if kinds == {list} and depth < DEEPEST:
         return ListOf(infer_type((element for value in seen for element in value), depth + 1))
     return JSON
 
@@ -193,9 +178,7 @@ def _is_real(text: str) -> bool:
 
 
 def _objects(values: list[dict[str, Any]], depth: int) -> ColumnType:
-    keys = list(dict.fromkeys(key for value in values for key in value))
-    are_names = all(key and "\0" not in key for key in keys)  # NUL would end a name within Arrow
-    are_fields = are_names and 0 < len(keys) <= MOST_FIELDS and len({key.lower() for key in keys}) == len(keys)
-    if not are_fields:
+    if not have_columns(values):
         return JSON
+    keys = dict.fromkeys(key for value in values for key in value)
     return Struct(tuple((key, infer_type([value.get(key) for value in values], depth + 1)) for key in keys))

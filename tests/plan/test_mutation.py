@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -129,6 +130,10 @@ class TestBodies:
     def test_json_has_no_number_that_is_none(self, number: float) -> None:
         with pytest.raises(CallError, match="a number that is none"):
             body_bytes({"a": number})
+
+    def test_json_has_no_decimal(self) -> None:
+        with pytest.raises(CallError, match="the body cannot be sent: Object of type Decimal"):
+            body_bytes({"a": Decimal(1)})
 
     @given(
         st.dictionaries(

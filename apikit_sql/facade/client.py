@@ -1,0 +1,158 @@
+"""Apikit: one client of one API, one line to records, a data frame, Arrow or a file; from sync and from async code."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import partial
+from io import StringIO
+from pathlib import Path
+from threading import Event
+from typing import Self, Unpack
+
+from apikit_sql.connector.api_config import api_config, auth_of, with_token
+from apikit_sql.connector.environment import connector_of
+from apikit_sql.connector.manifest import ConnectorDefinition
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
+from apikit_sql.engine.session import Session, default_session
+from apikit_sql.errors import ConfigError
+from apikit_sql.facade.changing import Changing
+from apikit_sql.facade.fetching import Fetching, Record, records_of
+from apikit_sql.facade.options import GraphQLOptions, TableOptions, Values, graphql_of, inspected_call, table_plan
+from apikit_sql.facade.reading import in_thread, remembering
+from apikit_sql.facade.table import RemoteTable
+from apikit_sql.scan.inspection import InspectorResult, inspect
+
+
+class Apikit(Fetching, Changing):
+    """A client of one API. The clients of a process share its session: connections, limits, tokens and logs.
+
+    An endpoint is a path, `/issues`, or the name of a stream of the connector. What is read of it is said by
+    `FetchOptions`. Methods raise what an answer is (RequestError, AuthError, RateLimitError, PaginationError,
+    DecodeError), and CallError or ConfigError for what cannot be asked.
+    """
+
+    def __init__(  # noqa: PLR0913 - settings by name
+        self,
+        base_url: str,
+        auth: str | AuthConfig | None = None,
+        *,
+        token: str | None = None,
+        api_key: str | None = None,
+        username: str | None = None,
+        password: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 30,
+        max_attempts: int = 3,
+        max_retries: int | None = None,
+        verify_ssl: bool = True,
+        pagination: str | PaginationConfig | None = None,
+        data_path: str | None = None,
+        session: Session | None = None,
+    ) -> None:
+        """A client of the API at `base_url`; nothing is sent yet.
+
+        `auth` is 'none', 'bearer', 'apikey', 'basic' or an AuthConfig; a `token` alone means bearer, an `api_key`
+        apikey, a `username` basic. Secrets are themselves, or references ('env:NAME', 'keyring:NAME'). `timeout` is
+        seconds for one attempt; a read is tried `max_attempts` times (`max_retries` is the same number). Raises
+        ConfigError that names every setting that is wrong.
+        """
+        secrets = {"token": token, "api_key": api_key, "username": username, "password": password}
+        settings = {
+            "base_url": base_url,
+            "auth": auth_of(auth, secrets),
+            "headers": dict(headers or {}),
+            "timeout": timeout,
+            "retry": {"max_attempts": max_attempts if max_retries is None else max_retries},
+            "verify_ssl": verify_ssl,
+            "pagination": pagination,
+            "data_path": data_path,
+        }
+        self._take(api_config({name: value for name, value in settings.items() if value is not None}), session)
+
+    @classmethod
+    def from_name(cls, name: str, token: str | None = None, *, session: Session | None = None) -> Self:
+        """The client of the connector of this name, with `token` in the place of its own.
+
+        Raises ConnectorNotFoundError with near names, and ConfigError for a setting that is missing.
+        """
+        connector = (session or default_session()).connector(name)
+        return cls.from_config(connector if token is None else with_token(connector, token), session=session)
+
+    @classmethod
+    def from_config(cls, config: ConnectorDefinition, *, session: Session | None = None) -> Self:
+        """The client of the API that `config` describes: an ApiConfig, or any ConnectorDefinition."""
+        return cls.__new__(cls)._take(config, session)  # noqa: SLF001 - our own
+
+    @classmethod
+    def from_env(cls, *, env_file: str | os.PathLike[str] | None = None, session: Session | None = None) -> Self:
+        """The client of the API that the environment describes: `API_BASE_URL` and the others of the connector `env`.
+
+        The variables of `env_file` join it where they are not set already. Raises ConfigError that names the variable
+        which is missing or wrong.
+        """
+        if env_file is not None:
+            _load(Path(env_file))
+        return cls.from_config(connector_of(os.environ), session=session)
+
+    def _take(self, connector: ConnectorDefinition, session: Session | None) -> Self:
+        self._connector, self._own_session = connector, session
+        return self
+
+    def __repr__(self) -> str:
+        """The API, and nothing secret."""
+        return f"<Apikit {self._connector.name} at {self._connector.base_url}>"
+
+    def graphql(self, endpoint: str, query: str, **options: Unpack[GraphQLOptions]) -> list[Record]:
+        """The rows of a GraphQL query, which is posted to `endpoint`.
+
+        With `connection_path`, a dotted path below `data`, they are the nodes of that connection. Raises GraphQLError
+        for an answer with errors, also beside data.
+        """
+        asked = graphql_of(self._connector, endpoint, query, options)
+        return records_of(self._run(asked))
+
+    async def agraphql(self, endpoint: str, query: str, **options: Unpack[GraphQLOptions]) -> list[Record]:
+        """The rows of a GraphQL query, which is posted to `endpoint`.
+
+        With `connection_path`, a dotted path below `data`, they are the nodes of that connection. Raises GraphQLError
+        for an answer with errors, also beside data.
+        """
+        asked = graphql_of(self._connector, endpoint, query, options)
+        return records_of(await self._arun(asked))
+
+    def table(self, endpoint: str, **options: Unpack[TableOptions]) -> RemoteTable:
+        """The records of `endpoint` as a table that is read each time it is used, with pushdown by DuckDB.
+
+        Where columns are not declared, the first page is fetched to infer them.
+        """
+        plan = table_plan(self._connector, endpoint, options)
+        with remembering(self._session):
+            return RemoteTable(plan, self._session)
+
+    def inspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
+        """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
+        return self._inspect(endpoint, params, Event())
+
+    async def ainspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
+        """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
+        return await in_thread(partial(self._inspect, endpoint, params))
+
+    def _inspect(self, endpoint: str, params: Values, cancelled: Event) -> InspectorResult:
+        known = self._connector.name in self._session.connectors.names()
+        call = inspected_call(self._connector.name if known else self._connector.base_url, endpoint, params)
+        return inspect(call, self._connector, self._session, cancelled)
+
+
+def _load(env_file: Path) -> None:
+    """Put the variables of `env_file` into the environment, but for those that are set. Raises ConfigError."""
+    try:
+        from dotenv import load_dotenv  # noqa: PLC0415 - an extra
+    except ModuleNotFoundError as error:
+        message = "python-dotenv, which reads env_file, is not installed: pip install 'apikit_sql[dotenv]'."
+        raise ConfigError(message) from error
+    try:
+        load_dotenv(stream=StringIO(env_file.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        message = f"the env_file {env_file} cannot be read ({type(error).__name__}). Name another, or create it."
+        raise ConfigError(message) from None

@@ -1,0 +1,265 @@
+"""What Apikit fetches: records, data frames, Arrow, a file. A method is plan, run, finish; only run has a twin.
+
+Run reads the pages on this thread (`_run`) or in this task (`_arun`). With `dry_run` nothing is sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Generator, Iterable
+from functools import partial
+from threading import Event
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+
+import pyarrow as pa
+
+from apikit_sql.engine.session import Session
+from apikit_sql.engine.steps import Page
+from apikit_sql.facade.caller import Caller
+from apikit_sql.facade.dry_run import DryRunResult, shown
+from apikit_sql.facade.options import Asked, FetchOptions, asked_of
+from apikit_sql.facade.reading import areading, in_thread, reading, remembering
+from apikit_sql.output.frames import pandas_frame, polars_frame
+from apikit_sql.output.tables import arrow_table
+from apikit_sql.output.target import Target
+from apikit_sql.output.writer import Writer, get_writer
+from apikit_sql.scan.dataset import columns_of
+from apikit_sql.scan.decode import read_records
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+
+Record = dict[str, Any]
+Yes = Literal[True]
+No = Literal[False]
+
+
+class Fetching(Caller):
+    """The half of Apikit that reads."""
+
+    @overload
+    def fetch_records(self, endpoint: str, *, dry_run: No = False, **options: Unpack[FetchOptions]) -> list[Record]: ...
+    @overload
+    def fetch_records(self, endpoint: str, *, dry_run: Yes, **options: Unpack[FetchOptions]) -> DryRunResult: ...
+    def fetch_records(
+        self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> list[Record] | DryRunResult:
+        """The records of `endpoint` as dicts, as they came."""
+        asked = asked_of(self._connector, endpoint, options)
+        return shown(asked.plan.request) if dry_run else records_of(self._run(asked))
+
+    @overload
+    async def afetch_records(
+        self, endpoint: str, *, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> list[Record]: ...
+    @overload
+    async def afetch_records(self, endpoint: str, *, dry_run: Yes, **options: Unpack[FetchOptions]) -> DryRunResult: ...
+    async def afetch_records(
+        self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> list[Record] | DryRunResult:
+        """The records of `endpoint` as dicts, as they came."""
+        asked = asked_of(self._connector, endpoint, options)
+        return shown(asked.plan.request) if dry_run else records_of(await self._arun(asked))
+
+    @overload
+    def fetch_polars(
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> pl.DataFrame: ...
+    @overload
+    def fetch_polars(
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    def fetch_polars(
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> pl.DataFrame | DryRunResult:
+        """The records of `endpoint` as a polars data frame: objects as columns `a__b` and lists as JSON text.
+
+        Not flat, they are Struct and List. Columns hold every value of all pages exactly.
+        """
+        asked = asked_of(self._connector, endpoint, options)
+        finish = partial(polars_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
+        return shown(asked.plan.request) if dry_run else finish(self._run(asked))
+
+    @overload
+    async def afetch_polars(
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> pl.DataFrame: ...
+    @overload
+    async def afetch_polars(
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    async def afetch_polars(
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> pl.DataFrame | DryRunResult:
+        """The records of `endpoint` as a polars data frame: objects as columns `a__b` and lists as JSON text.
+
+        Not flat, they are Struct and List. Columns hold every value of all pages exactly.
+        """
+        asked = asked_of(self._connector, endpoint, options)
+        finish = partial(polars_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
+        return shown(asked.plan.request) if dry_run else finish(await self._arun(asked))
+
+    @overload
+    def fetch_pandas(
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> pd.DataFrame: ...
+    @overload
+    def fetch_pandas(
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    def fetch_pandas(
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> pd.DataFrame | DryRunResult:
+        """The records of `endpoint` as a pandas data frame of Arrow's types: objects as columns `a__b`, lists as text.
+
+        Not flat, they are struct and list. Columns hold every value of all pages exactly.
+        """
+        asked = asked_of(self._connector, endpoint, options)
+        finish = partial(pandas_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
+        return shown(asked.plan.request) if dry_run else finish(self._run(asked))
+
+    @overload
+    async def afetch_pandas(
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> pd.DataFrame: ...
+    @overload
+    async def afetch_pandas(
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    async def afetch_pandas(
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> pd.DataFrame | DryRunResult:
+        """The records of `endpoint` as a pandas data frame of Arrow's types: objects as columns `a__b`, lists as text.
+
+        Not flat, they are struct and list. Columns hold every value of all pages exactly.
+        """
+        asked = asked_of(self._connector, endpoint, options)
+        finish = partial(pandas_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
+        return shown(asked.plan.request) if dry_run else finish(await self._arun(asked))
+
+    @overload
+    def fetch_arrow(
+        self, endpoint: str, *, flatten: bool = False, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> pa.Table: ...
+    @overload
+    def fetch_arrow(
+        self, endpoint: str, *, flatten: bool = False, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    def fetch_arrow(
+        self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> pa.Table | DryRunResult:
+        """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
+        asked = asked_of(self._connector, endpoint, options)
+        finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
+        return shown(asked.plan.request) if dry_run else finish(self._run(asked))
+
+    @overload
+    async def afetch_arrow(
+        self, endpoint: str, *, flatten: bool = False, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> pa.Table: ...
+    @overload
+    async def afetch_arrow(
+        self, endpoint: str, *, flatten: bool = False, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    async def afetch_arrow(
+        self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FetchOptions]
+    ) -> pa.Table | DryRunResult:
+        """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
+        asked = asked_of(self._connector, endpoint, options)
+        finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
+        return shown(asked.plan.request) if dry_run else finish(await self._arun(asked))
+
+    @overload
+    def fetch_to_file(
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> None: ...
+    @overload
+    def fetch_to_file(
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    def fetch_to_file(
+        self,
+        endpoint: str,
+        *,
+        format: str,  # noqa: A002 - the word that users write
+        file_path: Target,
+        dry_run: bool = False,
+        **options: Unpack[FetchOptions],
+    ) -> DryRunResult | None:
+        """Write the records of `endpoint`, a page at a time, to a path or a binary file object.
+
+        Columns are those of the first page, where the format has any. Raises OutputError, and SchemaDriftError for a
+        later value that does not fit; then what was there before is unchanged.
+        """
+        asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
+        if dry_run:
+            return shown(asked.plan.request, output_format=writer.format, target=file_path)
+        _write(self._session, asked, writer, file_path, Event())
+        return None
+
+    @overload
+    async def afetch_to_file(
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: No = False, **options: Unpack[FetchOptions]
+    ) -> None: ...
+    @overload
+    async def afetch_to_file(
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: Yes, **options: Unpack[FetchOptions]
+    ) -> DryRunResult: ...
+    async def afetch_to_file(
+        self,
+        endpoint: str,
+        *,
+        format: str,  # noqa: A002 - the word that users write
+        file_path: Target,
+        dry_run: bool = False,
+        **options: Unpack[FetchOptions],
+    ) -> DryRunResult | None:
+        """Write the records of `endpoint`, a page at a time, to a path or a binary file object.
+
+        Columns are those of the first page, where the format has any. Raises OutputError, and SchemaDriftError for a
+        later value that does not fit; then what was there before is unchanged.
+        """
+        asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
+        if dry_run:
+            return shown(asked.plan.request, output_format=writer.format, target=file_path)
+        return await in_thread(partial(_write, self._session, asked, writer, file_path))
+
+    def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:
+        """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
+        asked = asked_of(self._connector, endpoint, {"paginate": True, **options})
+        with reading(self._session, asked, Event()) as scan:
+            for page in scan.pages:
+                yield from read_records(page)
+
+    async def astream(self, endpoint: str, **options: Unpack[FetchOptions]) -> AsyncGenerator[Record]:
+        """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
+        asked = asked_of(self._connector, endpoint, {"paginate": True, **options})
+        async with areading(self._session, asked, Event()) as pages:
+            async for page in pages:
+                for record in read_records(page):
+                    yield record
+
+    def _run(self, asked: Asked) -> list[Page]:
+        with reading(self._session, asked, Event()) as scan:
+            return list(scan.pages)
+
+    async def _arun(self, asked: Asked) -> list[Page]:
+        async with areading(self._session, asked, Event()) as pages:
+            return [page async for page in pages]
+
+
+def records_of(pages: Iterable[Page]) -> list[Record]:
+    """The records of `pages`. Raises DecodeError that names the page whose records cannot be read."""
+    return [record for page in pages for record in read_records(page)]
+
+
+def _write(session: Session, asked: Asked, writer: Writer, target: Target, cancelled: Event) -> None:
+    """Write what is `asked` to `target`, a page at a time."""
+    with remembering(session):
+        columns = columns_of(asked.plan, session, cancelled) if writer.needs_columns else None
+    with (
+        reading(session, asked, cancelled) as scan,
+        writer.open(target, columns, record=scan.record, fills=asked.fills) as write,
+    ):
+        for page in scan.pages:
+            write(page)
