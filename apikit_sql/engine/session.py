@@ -44,6 +44,7 @@ from apikit_sql.engine.transports import Transports
 from apikit_sql.engine.trip import Dialogue, trip
 from apikit_sql.engine.window import WindowSettings
 from apikit_sql.errors import ApikitError
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.mutation import Mutation
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact_url
@@ -160,12 +161,12 @@ class Session:
         kept = self._samples.look(plan, most)
         if kept is not None:
             return kept
-        scan = ScanRecord()
+        scan, generation = ScanRecord(), self._samples.generation(plan)
         begin = partial(trip, plan, self._sharing.access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
         if not scan.cached_pages:  # else the scan takes them from there itself, and tells
-            self._samples.keep(plan, most, found)
+            self._samples.keep(plan, most, found, generation)
         return found
 
     def outlook(self, plan: RequestPlan) -> Outlook:
@@ -214,7 +215,7 @@ class Session:
             with self._scans.running(cancelled, must_finish=True), access.scan.ending():
                 send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
         finally:
-            self.forget_answers(plan.request.connector)
+            self.forget_answers(plan.request.base_url)
         return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
 
     def noted(self, connector: str, path: str, outcome: Outcome) -> Outcome:
@@ -243,10 +244,11 @@ class Session:
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
 
-    def forget_answers(self, connector: str) -> None:
-        """Drop all that is kept of what `connector` has answered: something was changed there, or may have been."""
-        self._sharing.cache.forget(connector)
-        self._samples.forget(connector)
+    def forget_answers(self, base_url: str) -> None:
+        """Drop all that was read at the origin of `base_url`, by any connector: something may have changed there."""
+        origin = origin_of(base_url)
+        self._sharing.cache.forget(origin)
+        self._samples.forget(origin)
 
     def limits(self) -> list[SharedLimit]:
         """What callers share of each API and credential."""
