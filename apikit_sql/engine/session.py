@@ -29,14 +29,14 @@ from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.estimate import Outlook, estimate
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
-from apikit_sql.engine.mutation import Outcome, Sending, send_all
+from apikit_sql.engine.mutation import Outcome, Sending, allowance, send_all
 from apikit_sql.engine.pages import AsyncPages, Pages
 from apikit_sql.engine.probe import Probe, probe
 from apikit_sql.engine.replies import replies
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.running import Running, RunningScans
 from apikit_sql.engine.samples import Samples
-from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
+from apikit_sql.engine.scan_log import Allowance, FailedTrip, ScanRecord
 from apikit_sql.engine.scan_pages import AsyncScanPages, ScanPages
 from apikit_sql.engine.sharing import Sharing
 from apikit_sql.engine.steps import Page
@@ -196,14 +196,16 @@ class Session:
                 yield number, outcome
 
     def mutations(
-        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event
+        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event, shared: Allowance | None = None
     ) -> Callable[[], tuple[Outcome, ...]]:
         """What sends each of `asked`, all to the API of `plan`, and gives their outcomes. Before, nothing is sent.
 
-        Once `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the
-        credential is not there; what is called then raises nothing that an API or a network can cause.
+        They may send the `max_requests` of `plan`, unless they have an allowance that is `shared` with others. Once
+        `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the credential is
+        not there; what is called then raises nothing that an API or a network can cause.
         """
-        scan = ScanRecord(plan, trips=len(asked), at=self._clock())
+        may_send = allowance(plan.max_requests) if shared is None else shared
+        scan = ScanRecord(plan, trips=len(asked), at=self._clock(), allowance=may_send)
         return partial(self._mutate, plan, asked, self._sharing.access(plan.request, scan), cancelled)
 
     def _mutate(

@@ -15,6 +15,8 @@ from threading import Event
 
 import duckdb
 
+from apikit_sql.engine.mutation import allowance
+from apikit_sql.engine.scan_log import Allowance
 from apikit_sql.errors import CallError
 
 _MOST = 1_000  # calls that are remembered; a statement needs its own until it has run
@@ -29,15 +31,17 @@ class MutationCall:
     """One call of a mutation in one statement. `cancelled` keeps back what has not been sent yet."""
 
     cancelled: Event
+    allowance: Allowance
     copies: int = 0
     has_begun: bool = False  # something may have been sent
 
 
 @dataclass
 class MutationCalls:
-    """The calls of one database's statements, by their marks."""
+    """The calls of one database's statements, by their marks; each may send `max_requests`."""
 
     new_scan: Callable[[], Event]
+    max_requests: Callable[[], int | None]
     _known: OrderedDict[str, MutationCall] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -56,7 +60,7 @@ class MutationCalls:
 
     def _get(self, mark: str) -> MutationCall:
         if mark not in self._known:
-            self._known[mark] = MutationCall(self.new_scan())
+            self._known[mark] = MutationCall(self.new_scan(), allowance(self.max_requests()))
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return self._known[mark]

@@ -119,9 +119,9 @@ def _planned(function: Function, rows: list[_Row], database: Database, call: Mut
             _keep_back([row], error)
     if not planned:
         return lambda: None
-    concurrency, most = reach.connector.concurrency, permissions.defaults.max_requests
-    plan = ScanPlan(planned[0][1].request, concurrency=concurrency, max_requests=most)
-    send = permissions.session.mutations(plan, [mutation for _, mutation in planned], call.cancelled)
+    plan = ScanPlan(planned[0][1].request, concurrency=reach.connector.concurrency)
+    asked = [mutation for _, mutation in planned]
+    send = permissions.session.mutations(plan, asked, call.cancelled, call.allowance)
 
     def work() -> None:
         for (row, _), outcome in zip(planned, send(), strict=True):

@@ -511,6 +511,29 @@ class TestRows:
 
         assert 2 <= most[0] <= 8
 
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_max_requests_of_the_installer_bounds_a_call_over_all_of_its_parts(
+        self, con: Con, session: Session, api: FakeApi, threads: int
+    ) -> None:
+        apikit_sql.install(con, session=session, max_requests=3)
+        con.execute(f"SET threads = {threads}")
+        kept_back = "not sent: max_requests = 3 are sent; install(con, max_requests=...) allows more."
+
+        for table in ("t", "u"):
+            con.execute(f"CREATE TABLE {table} AS SELECT {P} r FROM many")
+
+            found = con.execute(f"SELECT r.status, r.error, count(*) FROM {table} GROUP BY ALL ORDER BY 1").fetchall()
+            assert found == [(201, None, 3), (None, kept_back, 9_997)]
+        assert len(api.seen) == 6
+
+    def test_connectors_of_one_call_share_its_requests(self, con: Con, session: Session, api: FakeApi) -> None:
+        other = "https://other.test"
+        apikit_sql.install(con, session=session, max_requests=3, allow_mutations=[API, other])
+
+        con.execute(f"CREATE TABLE t AS SELECT apikit_post(if(i < 2, '{API}', '{other}'), '/items') r FROM few")
+
+        assert len(api.seen) == 3
+
     def test_an_interrupt_finishes_what_is_under_way_and_keeps_the_rest_back(self, con: Con, api: FakeApi) -> None:
         begun = threading.Event()
 
