@@ -19,7 +19,7 @@ from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Sleep, Steps, T
 from apikit_sql.errors import ApikitError
-from apikit_sql.origin import origin_of
+from apikit_sql.origin import Origin, origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 
 #: The status of an answer that has not changed since (RFC 9110, section 15.4.5).
@@ -181,12 +181,14 @@ class ResponseCache:
         finally:
             self._land(question, flight)
 
-    def forget(self, connector: str | None = None) -> None:
-        """Drop the answers of `connector`, or all; what is under way is not kept either."""
+    def forget(self, origin: Origin | None = None) -> None:
+        """Drop what connectors with a base URL of `origin` have read, or all; what is under way is not kept either."""
         with self._lock:
-            for each in [each for each in self._kept if connector in {None, each.connector}]:
+            known = {each.base_url for each in (*self._kept, *self._flights)}
+            dropped = {url for url in known if origin in {None, origin_of(url)}}
+            for each in [each for each in self._kept if each.base_url in dropped]:
                 del self._kept[each]
-            for each in [each for each in self._flights if connector in {None, each.connector}]:
+            for each in [each for each in self._flights if each.base_url in dropped]:
                 del self._flights[each]
 
     def _find(self, question: Question, seconds: float, flight: _Flight) -> Kept | _Flight:

@@ -20,6 +20,7 @@ from apikit_sql.engine.oauth2 import MUST_FINISH, UNRECORDED
 from apikit_sql.engine.pagination import PageRequest
 from apikit_sql.engine.refusal import refused, where
 from apikit_sql.engine.replies import replies
+from apikit_sql.engine.scan_log import Allowance
 from apikit_sql.engine.steps import Sleep, Steps
 from apikit_sql.errors import ApikitError, DecodeError, RequestError, ScanInterrupted
 from apikit_sql.plan.mutation import Mutation
@@ -57,6 +58,11 @@ def not_sent(error: BaseException) -> Outcome:
     """The outcome of a request that `error` kept back."""
     why = _INTERRUPTED if isinstance(error, ScanInterrupted) else str(error) or type(error).__name__
     return Outcome(error=_NOT_SENT + why, kind=type(error).__name__, retry_after=getattr(error, "retry_after", None))
+
+
+def allowance(most: int | None) -> Allowance:
+    """What one call of a mutation may send, however many parts its rows come in."""
+    return Allowance(most, f"max_requests = {most} are sent; install(con, max_requests=...) allows more.")
 
 
 class Sending:
@@ -126,6 +132,7 @@ def mutate(sending: Sending, access: Access) -> Steps[Outcome]:
     plan = sending.mutation.request
     request = PageRequest(plan.base_url + plan.path, plan.params, plan.body)
     try:
+        access.scan.allowance.check()  # before it waits for a limit
         yield from persist(plan, access, request, access.limiter, partial(_once, sending, access, request))
     except ApikitError as error:
         error.args = (access.credential.hide(str(error)),)

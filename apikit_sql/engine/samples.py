@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from apikit_sql.engine.steps import Page
+from apikit_sql.origin import Origin, origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 
 _LIFETIME = 30.0  # seconds
@@ -36,6 +37,7 @@ class Samples:
         self._clock = clock
         self._lock = threading.Lock()
         self._kept: OrderedDict[RequestPlan, _Sample] = OrderedDict()
+        self._forgotten: Counter[Origin] = Counter()  # how often
 
     def look(self, plan: RequestPlan, most: int) -> tuple[Page, ...] | None:
         """Up to `most` pages of `plan`, kept for more binds; None where so many were not sampled, or long ago."""
@@ -55,18 +57,26 @@ class Samples:
             kept = self._kept.get(plan)
         return kept.pages if kept is not None and self._is_fresh(kept) else ()
 
-    def keep(self, plan: RequestPlan, most: int, pages: tuple[Page, ...]) -> None:
-        """Keep up to `most` `pages` of `plan`; the oldest go when there are too many."""
+    def generation(self, plan: RequestPlan) -> int:
+        """How often what `plan` reads was forgotten; to be asked before it is read."""
         with self._lock:
+            return self._forgotten[origin_of(plan.base_url)]
+
+    def keep(self, plan: RequestPlan, most: int, pages: tuple[Page, ...], generation: int) -> None:
+        """Keep up to `most` `pages` of `plan` unless it was forgotten since `generation`; the oldest make room."""
+        with self._lock:
+            if generation != self._forgotten[origin_of(plan.base_url)]:
+                return
             self._kept[plan] = _Sample(self._clock(), most, pages)
             self._kept.move_to_end(plan)
             while len(self._kept) > 1 and sum(kept.size for kept in self._kept.values()) > _MOST:
                 self._kept.popitem(last=False)
 
-    def forget(self, connector: str) -> None:
-        """Drop the pages of `connector`."""
+    def forget(self, origin: Origin) -> None:
+        """Drop what connectors with a base URL of `origin` have read; what is under way is not kept either."""
         with self._lock:
-            for plan in [plan for plan in self._kept if plan.connector == connector]:
+            self._forgotten[origin] += 1
+            for plan in [plan for plan in self._kept if origin_of(plan.base_url) == origin]:
                 del self._kept[plan]
 
     def _is_fresh(self, kept: _Sample) -> bool:

@@ -32,6 +32,32 @@ class FailedTrip:
     is_skipped: bool
 
 
+class Allowance:
+    """How many requests all who share it may send: `most`, or any number. Safe to share between threads."""
+
+    def __init__(self, most: int | None, refusal: str) -> None:
+        """Nothing sent yet; `refusal` is what is said to whoever would send one too many."""
+        self._most = most
+        self._refusal = refusal
+        self._sent = 0
+        self._lock = threading.Lock()
+
+    def check(self) -> None:
+        """Raise RequestsSpentError where not one more may be sent."""
+        with self._lock:
+            self._check()
+
+    def spend(self) -> None:
+        """Count a request that is about to be sent. Raises RequestsSpentError where it would be one too many."""
+        with self._lock:
+            self._check()
+            self._sent += 1
+
+    def _check(self) -> None:
+        if self._most is not None and self._sent >= self._most:
+            raise RequestsSpentError(self._refusal)
+
+
 class ScanRecord:
     """One scan as it goes: its own threads write it, anyone may read it.
 
@@ -41,8 +67,13 @@ class ScanRecord:
     were passed over.
     """
 
-    def __init__(self, plan: ScanPlan | None = None, *, trips: int = 1, at: float = 0) -> None:
-        """A scan of `plan` that has sent nothing yet; it began at `at`, in epoch seconds."""
+    def __init__(
+        self, plan: ScanPlan | None = None, *, trips: int = 1, at: float = 0, allowance: Allowance | None = None
+    ) -> None:
+        """A scan of `plan` that has sent nothing yet; it began at `at`, in epoch seconds.
+
+        It may send the plan's `max_requests`, unless it has an `allowance`, which it may share with others.
+        """
         self.connector = plan.request.connector if plan else ""
         self.path = plan.request.path if plan else ""
         self.trips = trips
@@ -59,7 +90,7 @@ class ScanRecord:
         self.unseen: Counter[str] = Counter()
         self.unfollowed: set[str] = set()
         self._has_inferred = plan is not None and plan.columns is None
-        self._max_requests = plan.max_requests if plan else None
+        self.allowance = self._own_allowance(plan.max_requests if plan else None) if allowance is None else allowance
         self._lock = threading.Lock()
         self._started = time.monotonic()
         self._elapsed: float | None = None
@@ -71,14 +102,16 @@ class ScanRecord:
 
     def spend(self) -> None:
         """Count a request that is about to be sent. Raises RequestsSpentError where it would be one too many."""
+        self.allowance.spend()
         with self._lock:
-            if self._max_requests is not None and self.requests >= self._max_requests:
-                message = (
-                    f"{self.connector} {self.path}: max_requests = {self._max_requests} are sent and the scan is not "
-                    "at its end. Say a larger max_requests, or stop earlier with LIMIT or pages := ..."
-                )
-                raise RequestsSpentError(message)
             self.requests += 1
+
+    def _own_allowance(self, most: int | None) -> Allowance:
+        refusal = (
+            f"{self.connector} {self.path}: max_requests = {most} are sent and the scan is not at its end. "
+            "Say a larger max_requests, or stop earlier with LIMIT or pages := ..."
+        )
+        return Allowance(most, refusal)
 
     def reuse(self, age: float) -> None:
         """Count a page that was answered from the response cache, said by the API `age` seconds ago."""

@@ -29,14 +29,14 @@ from apikit_sql.engine.drivers import drive
 from apikit_sql.engine.estimate import Outlook, estimate
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.fan_out import FanOut
-from apikit_sql.engine.mutation import Outcome, Sending, send_all
+from apikit_sql.engine.mutation import Outcome, Sending, allowance, send_all
 from apikit_sql.engine.pages import AsyncPages, Pages
 from apikit_sql.engine.probe import Probe, probe
 from apikit_sql.engine.replies import replies
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.running import Running, RunningScans
 from apikit_sql.engine.samples import Samples
-from apikit_sql.engine.scan_log import FailedTrip, ScanRecord
+from apikit_sql.engine.scan_log import Allowance, FailedTrip, ScanRecord
 from apikit_sql.engine.scan_pages import AsyncScanPages, ScanPages
 from apikit_sql.engine.sharing import Sharing
 from apikit_sql.engine.steps import Page
@@ -44,6 +44,7 @@ from apikit_sql.engine.transports import Transports
 from apikit_sql.engine.trip import Dialogue, trip
 from apikit_sql.engine.window import WindowSettings
 from apikit_sql.errors import ApikitError
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.mutation import Mutation
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
 from apikit_sql.redaction import redact_url
@@ -160,12 +161,12 @@ class Session:
         kept = self._samples.look(plan, most)
         if kept is not None:
             return kept
-        scan = ScanRecord()
+        scan, generation = ScanRecord(), self._samples.generation(plan)
         begin = partial(trip, plan, self._sharing.access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, most))
         if not scan.cached_pages:  # else the scan takes them from there itself, and tells
-            self._samples.keep(plan, most, found)
+            self._samples.keep(plan, most, found, generation)
         return found
 
     def outlook(self, plan: RequestPlan) -> Outlook:
@@ -195,14 +196,16 @@ class Session:
                 yield number, outcome
 
     def mutations(
-        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event
+        self, plan: ScanPlan, asked: Sequence[Mutation], cancelled: Event, shared: Allowance | None = None
     ) -> Callable[[], tuple[Outcome, ...]]:
         """What sends each of `asked`, all to the API of `plan`, and gives their outcomes. Before, nothing is sent.
 
-        Once `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the
-        credential is not there; what is called then raises nothing that an API or a network can cause.
+        They may send the `max_requests` of `plan`, unless they have an allowance that is `shared` with others. Once
+        `cancelled` is set, those under way are finished and no other leaves. Raises ConfigError where the credential is
+        not there; what is called then raises nothing that an API or a network can cause.
         """
-        scan = ScanRecord(plan, trips=len(asked), at=self._clock())
+        may_send = allowance(plan.max_requests) if shared is None else shared
+        scan = ScanRecord(plan, trips=len(asked), at=self._clock(), allowance=may_send)
         return partial(self._mutate, plan, asked, self._sharing.access(plan.request, scan), cancelled)
 
     def _mutate(
@@ -214,7 +217,7 @@ class Session:
             with self._scans.running(cancelled, must_finish=True), access.scan.ending():
                 send_all(rows, access, transport, cancelled, concurrency=plan.concurrency)
         finally:
-            self.forget_answers(plan.request.connector)
+            self.forget_answers(plan.request.base_url)
         return tuple(self.noted(plan.request.connector, row.mutation.request.path, row.outcome) for row in rows)
 
     def noted(self, connector: str, path: str, outcome: Outcome) -> Outcome:
@@ -243,10 +246,11 @@ class Session:
             if len(self._inferred) > _RING:
                 self._inferred.popitem(last=False)
 
-    def forget_answers(self, connector: str) -> None:
-        """Drop all that is kept of what `connector` has answered: something was changed there, or may have been."""
-        self._sharing.cache.forget(connector)
-        self._samples.forget(connector)
+    def forget_answers(self, base_url: str) -> None:
+        """Drop all that was read at the origin of `base_url`, by any connector: something may have changed there."""
+        origin = origin_of(base_url)
+        self._sharing.cache.forget(origin)
+        self._samples.forget(origin)
 
     def limits(self) -> list[SharedLimit]:
         """What callers share of each API and credential."""

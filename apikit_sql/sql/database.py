@@ -45,7 +45,7 @@ class Database:
         self.catalogs = Catalogs(self.cursor, self._row_function)
         self.recordings: dict[str, Recording] = {}  # of the statements that are explained right now
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
-        self.mutation_calls = MutationCalls(self.new_scan)
+        self.mutation_calls = MutationCalls(self.new_scan, lambda: self.permissions.defaults.max_requests)
         self._may_reach_outside = True
 
     def new_scan(self) -> Event:

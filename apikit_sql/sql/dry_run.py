@@ -22,6 +22,7 @@ _COLUMNS = columns_of_types(
         "pagination": "VARCHAR",
     }
 )  # fmt: skip
+_OF_READS = ("headers", "pagination", "page_size")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
@@ -49,10 +50,20 @@ def _planned(given: dict[str, Any], connector: ConnectorDefinition) -> tuple[Req
         message = "apikit_dry_run: idempotency_key must be a text."
         raise CallError(message)
     if method is None or method == "GET" or (method == "POST" and reads_by_post(connector, str(given["path"]))):
+        _refuse("a read", {"idempotency_key": key})
         request = plan_call(call_of({**given, "method": method}), connector).request
         return request, request.pagination.strategy
+    _refuse("a mutation", {name: given[name] for name in _OF_READS})
     known = idempotency_key(connector, key, lambda: "a new UUID for each row")
     return plan_mutation(call_of(given), method, connector, known, 0).request, None
+
+
+def _refuse(what: str, untaken: dict[str, Any]) -> None:
+    """Raise CallError where one of `untaken` is given, which the call itself would not send."""
+    for name, value in untaken.items():
+        if value is not None:
+            message = f"apikit_dry_run: {what} takes no {name}."
+            raise CallError(message)
 
 
 def _name(given: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ from threading import Event
 
 import duckdb
 
+from apikit_sql.engine.mutation import allowance
+from apikit_sql.engine.scan_log import Allowance
 from apikit_sql.errors import CallError
 from apikit_sql.sql.catalog import MUTATIONS
 
@@ -37,22 +39,10 @@ class MutationCall:
     """One call of a mutation in one statement. `cancelled` keeps back what has not been sent yet."""
 
     cancelled: Event
+    allowance: Allowance
     together: set[str] = field(default_factory=set)  # the marks of all calls that were planned with it
     copies: int = 0
     has_begun: bool = False  # something may have been sent
-    _newest: dict[int, dict[str, StructOfOutcome | None]] = field(default_factory=dict)
-
-    def answered(self, texts: list[str]) -> list[StructOfOutcome | None] | None:
-        """The outcomes of these rows, where all of them are among those that this thread has just asked for.
-
-        An expression is evaluated for a vector of rows by one thread, and all copies of it before the next vector.
-        """
-        known = self._newest.get(threading.get_ident(), {})
-        return [_again(known[text]) for text in texts] if known and all(text in known for text in texts) else None
-
-    def note(self, outcomes: dict[str, StructOfOutcome | None]) -> None:
-        """Keep what this thread has just asked for."""
-        self._newest[threading.get_ident()] = outcomes
 
 
 def _again(outcome: StructOfOutcome | None) -> StructOfOutcome | None:
@@ -64,12 +54,16 @@ def _again(outcome: StructOfOutcome | None) -> StructOfOutcome | None:
 
 @dataclass
 class MutationCalls:
-    """The calls of one database's statements, by their marks."""
+    """The calls of one database's statements, by their marks; each may send `max_requests`."""
 
     new_scan: Callable[[], Event]
+    max_requests: Callable[[], int | None]
     _known: OrderedDict[str, MutationCall] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _binding: dict[int, set[str]] = field(default_factory=dict)  # by thread
+    _newest: dict[int, tuple[MutationCall, dict[str, StructOfOutcome | None]]] = field(
+        default_factory=dict
+    )  # by thread
 
     def mark(self, mark: str) -> str:
         """A new mark where `mark` is empty, else the same: one more copy of its call is there."""
@@ -90,9 +84,22 @@ class MutationCalls:
         with self._lock:
             return self._get(mark)
 
+    def answered(self, call: MutationCall, texts: list[str]) -> list[StructOfOutcome | None] | None:
+        """The outcomes of these rows of `call`, where all of them are among those that this thread has just asked for.
+
+        An expression is evaluated for a vector of rows by one thread, and all copies of it before the next vector.
+        """
+        newest, known = self._newest.get(threading.get_ident(), (None, {}))
+        is_again = newest is call and all(text in known for text in texts)
+        return [_again(known[text]) for text in texts] if is_again else None
+
+    def note(self, call: MutationCall, outcomes: dict[str, StructOfOutcome | None]) -> None:
+        """Keep what this thread has just asked for, in the place of what it had asked for before."""
+        self._newest[threading.get_ident()] = call, outcomes
+
     def _get(self, mark: str) -> MutationCall:
         if mark not in self._known:
-            self._known[mark] = MutationCall(self.new_scan())
+            self._known[mark] = MutationCall(self.new_scan(), allowance(self.max_requests()))
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return self._known[mark]

@@ -56,7 +56,8 @@ def outcomes(
         check_runs_once(function.name, statements[0].as_py(), database.cursor)
     check_copies(function.name, call, statements[0].as_py())
     texts = calls.to_pylist()
-    if (again := call.answered(texts)) is not None and may_share(statements[0].as_py()):
+    shares = may_share(statements[0].as_py())
+    if shares and (again := database.mutation_calls.answered(call, texts)) is not None:
         return _as_structs(again)
     rows = [_read(text) for text in texts]
     by_connector: dict[str, list[_Row]] = {}
@@ -71,7 +72,8 @@ def outcomes(
         if row.call is None and row.outcome is not None:
             row.outcome = database.permissions.session.noted(row.connector, row.path, row.outcome)
     found = [None if row.outcome is None else _as_struct(row.outcome, row.key) for row in rows]
-    call.note(dict(zip(texts, found, strict=True)))
+    if shares:
+        database.mutation_calls.note(call, dict(zip(texts, found, strict=True)))
     return _as_structs(found)
 
 
@@ -124,9 +126,9 @@ def _planned(function: Function, rows: list[_Row], database: Database, call: Mut
             _keep_back([row], error)
     if not planned:
         return lambda: None
-    concurrency, most = reach.connector.concurrency, permissions.defaults.max_requests
-    plan = ScanPlan(planned[0][1].request, concurrency=concurrency, max_requests=most)
-    send = permissions.session.mutations(plan, [mutation for _, mutation in planned], call.cancelled)
+    plan = ScanPlan(planned[0][1].request, concurrency=reach.connector.concurrency)
+    asked = [mutation for _, mutation in planned]
+    send = permissions.session.mutations(plan, asked, call.cancelled, call.allowance)
 
     def work() -> None:
         for (row, _), outcome in zip(planned, send(), strict=True):

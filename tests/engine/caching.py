@@ -13,6 +13,7 @@ from apikit_sql.engine.cache import ResponseCache
 from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.steps import Send, Sleep, Steps
+from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import Hand, plan_of
 from tests.fakes.api import Answer, FakeApi, Table
@@ -21,6 +22,7 @@ SECRET = "s3cr3t-t0k3n"
 BEARER = AuthConfig.model_validate({"type": "bearer", "token": SECRET})
 LINKED = PaginationConfig(strategy="link")
 PLAN = plan_of(cache=300)
+ORIGIN = origin_of(PLAN.base_url)
 WAIT = Sleep(0.05)
 
 

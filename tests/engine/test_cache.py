@@ -15,7 +15,7 @@ from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import DecodeError, RequestError
 from apikit_sql.plan.request_plan import ScanPlan
-from tests.engine.caching import BEARER, LINKED, PLAN, SECRET, Caching, counting
+from tests.engine.caching import BEARER, LINKED, ORIGIN, PLAN, SECRET, Caching, counting
 from tests.engine.taking import BOTH, Clock, Take, ids, numbered, plan_of
 from tests.fakes.api import BASE_URL, Answer, Paging, Table
 
@@ -399,7 +399,7 @@ def test_nothing_is_read_that_the_api_has_not_said_within_these_seconds(events: 
             case "down":
                 api.is_down = True
             case "forget":
-                hand.cache.forget("api")
+                hand.cache.forget(ORIGIN)
                 forgotten_at = len(api.log)
             case _:
                 was_told = len(api.log)

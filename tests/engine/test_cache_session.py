@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
+from threading import Event, Thread
 
 import httpx
 import pytest
@@ -29,6 +29,7 @@ def api() -> FakeApi:
 
 
 CACHED = plan_of(pagination=LINKED, cache=300)
+ELSEWHERE = "https://another.test"
 
 
 def test_scans_of_a_session_share_their_answers(api: FakeApi) -> None:
@@ -57,7 +58,7 @@ def test_another_session_has_none_of_them(api: FakeApi) -> None:
     assert len(api.seen) == 6
 
 
-@pytest.mark.parametrize("forget", [lambda session: session.forget_answers("api"), Session.close])
+@pytest.mark.parametrize("forget", [lambda session: session.forget_answers(BASE_URL), Session.close])
 def test_a_session_forgets(api: FakeApi, forget: Callable[[Session], None]) -> None:
     session = session_of(api)
     read(session, CACHED)
@@ -68,25 +69,61 @@ def test_a_session_forgets(api: FakeApi, forget: Callable[[Session], None]) -> N
     assert len(api.seen) == 6
 
 
-def test_what_another_connector_changed_is_no_reason(api: FakeApi) -> None:
+def test_what_was_changed_at_another_origin_is_no_reason(api: FakeApi) -> None:
     session = session_of(api)
     read(session, CACHED)
 
-    session.forget_answers("another")
+    session.forget_answers(ELSEWHERE)
     read(session, CACHED)
 
     assert len(api.seen) == 3
 
 
+def test_what_every_connector_of_the_origin_has_read_is_forgotten(api: FakeApi) -> None:
+    session, other = session_of(api), plan_of(connector="another", base_url=f"{BASE_URL}:443", cache=300)
+    read(session, other)
+
+    session.forget_answers(f"{BASE_URL}/v2")
+    read(session, other)
+
+    assert len(api.seen) == 2
+
+
 def test_the_sample_of_a_bind_is_forgotten_too(api: FakeApi) -> None:
-    session, plan, other = session_of(api), plan_of(), plan_of(connector="another")
-    for each in (plan, other):
+    session, plan = session_of(api), plan_of()
+    others = plan_of(connector="another", base_url=f"{BASE_URL}:443"), plan_of(base_url=ELSEWHERE)
+    for each in (plan, *others):
         session.sample(each, 1, Event())
 
-    session.forget_answers("api")
+    session.forget_answers(BASE_URL)
+    for each in (plan, *others):
+        assert len(read(session, each)) == 1
 
-    assert len(read(session, plan)) == len(read(session, other)) == 1
-    assert len(api.seen) == 3
+    assert [request.url.host for request in api.seen[3:]] == ["api.test", "api.test"]
+
+
+@pytest.mark.parametrize(("changed", "requests"), [(BASE_URL, 2), (ELSEWHERE, 1)])
+def test_a_sample_under_way_while_something_was_changed_there_is_not_kept(changed: str, requests: int) -> None:
+    """It may tell of the time before."""
+    begun, may_end, seen = Event(), Event(), []
+
+    def slow(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        begun.set()
+        may_end.wait(10)
+        return httpx.Response(200, json=[{"id": len(seen)}])
+
+    session, plan = session_of(FakeApi({"/items": slow})), plan_of()
+    sampling = Thread(target=session.sample, args=(plan, 1, Event()))
+    sampling.start()
+    assert begun.wait(10)
+
+    session.forget_answers(changed)
+    may_end.set()
+    sampling.join(10)
+
+    assert ids(read(session, plan)) == [requests]
+    assert len(seen) == requests
 
 
 def test_a_sample_that_was_cached_is_told_by_its_scan(api: FakeApi) -> None:

@@ -17,7 +17,7 @@ from apikit_sql.engine.exchange import fetch_body
 from apikit_sql.engine.rate_limit import RateLimitState
 from apikit_sql.engine.steps import Sleep
 from apikit_sql.errors import ApikitError, RequestError, ScanInterrupted
-from tests.engine.caching import PLAN, WAIT, Caching, Versioned, answer_to, counting, result_of
+from tests.engine.caching import ORIGIN, PLAN, WAIT, Caching, Versioned, answer_to, counting, result_of
 from tests.engine.taking import plan_of
 
 # --- single flight
@@ -186,15 +186,15 @@ def test_whoever_waits_can_be_interrupted() -> None:
 # --- forgotten
 
 
-def test_a_connector_is_forgotten_alone() -> None:
+def test_an_origin_is_forgotten_alone_whatever_connectors_have_read_there() -> None:
     hand = Caching(counting())
-    other = plan_of(cache=300, connector="other")
-    hand.body()
-    hand.body(other)
+    plans = PLAN, plan_of(cache=300, connector="other"), plan_of(cache=300, base_url="https://other.test")
+    for plan in plans:
+        hand.body(plan)
 
-    hand.cache.forget("api")
+    hand.cache.forget(ORIGIN)
 
-    assert [hand.body(other), hand.body()] == [b"2", b"3"]
+    assert [hand.body(plan) for plan in plans] == [b"4", b"5", b"3"]
 
 
 def test_what_was_asked_before_is_not_kept_after() -> None:
@@ -203,7 +203,7 @@ def test_what_was_asked_before_is_not_kept_after() -> None:
     steps = hand.steps()
     sent = next(steps)
 
-    hand.cache.forget("api")
+    hand.cache.forget(ORIGIN)
 
     assert result_of(steps, answer_to(sent, "old")) == b'"old"'
     assert hand.body() == b"1"

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 import pytest
 
-from apikit_sql.connector.protocol import AuthConfig, RetryConfig
+from apikit_sql.connector.protocol import AuthConfig, RateLimitConfig, RetryConfig
 from apikit_sql.connector.registry import ConnectorRegistry
 from apikit_sql.engine.drivers import adrive, drive
 from apikit_sql.engine.dry_run import shown_request
-from apikit_sql.engine.mutation import Outcome, Sending, mutate, not_sent, send_all
+from apikit_sql.engine.mutation import Outcome, Sending, allowance, mutate, not_sent, send_all
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Send, Sleep
 from apikit_sql.errors import ConfigError, DecodeError, OriginError, RequestError, ScanInterrupted
@@ -415,7 +415,33 @@ class TestSession:
 
         found = session.mutations(ScanPlan(asked[0].request, max_requests=2), asked, Event())()
 
-        assert sorted((each.error or "")[:9] for each in found) == ["", "", "not sent:"]
+        kept_back = "not sent: max_requests = 2 are sent; install(con, max_requests=...) allows more."
+        assert sorted(each.error or "" for each in found) == ["", "", kept_back]
+
+    def test_scans_with_one_allowance_send_no_more_than_one_may(self) -> None:
+        session, shared = self.session(lambda _: httpx.Response(200)), allowance(4)
+        asked = [once() for _ in range(3)]
+
+        found = [session.mutations(ScanPlan(asked[0].request), asked, Event(), shared)() for _ in range(2)]
+
+        assert [sum(each.status == 200 for each in some) for some in found] == [3, 1]
+        assert [scan.requests for scan in session.scans] == [3, 1]
+
+    def test_who_may_send_no_more_waits_for_no_limit(self) -> None:
+        session = self.session(lambda _: httpx.Response(200))
+        request = plan_of(method="POST", rate_limit=RateLimitConfig(requests_per_second=0.001), max_wait=3_600)
+        asked = [Mutation(request) for _ in range(3)]
+
+        found = session.mutations(ScanPlan(request, max_requests=1), asked, Event())()
+
+        assert [each.kind for each in found] == ["", "RequestsSpentError", "RequestsSpentError"]
+
+    def test_a_row_that_is_tried_again_keeps_its_answer_where_no_request_is_left(self) -> None:
+        session = self.session(lambda _: httpx.Response(503))
+
+        (found,) = session.mutations(ScanPlan(keyed().request, max_requests=1), [keyed()], Event())()
+
+        assert (found.status, len(session.requests)) == (503, 1)
 
     def test_a_limit_that_is_known_keeps_rows_back(self) -> None:
         limits = {"x-ratelimit-limit": "1", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "7200"}

@@ -223,7 +223,7 @@ def test_a_write_makes_the_session_forget(rows: Rows, api: FakeApi, session: Ses
     rows(COUNT.format(", cache := 300"))
     api.routes["/items"] = Table(ITEMS[:4])
 
-    session.forget_answers("api.test")
+    session.forget_answers("https://api.test")
 
     assert rows(COUNT.format(", cache := 300")) == [(4,)]
 

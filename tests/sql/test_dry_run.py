@@ -31,13 +31,13 @@ def test_a_read_is_shown_with_what_the_connector_adds(rows: Rows, api: FakeApi) 
 def test_a_mutation_is_shown_also_where_it_is_not_allowed(rows: Rows, api: FakeApi, method: str) -> None:
     ((sent, url, headers, body, credential, pagination),) = rows(
         f"FROM apikit_dry_run('stripe', '/customers/{{id}}', path_params := {{id: 'c/1'}}, method := '{method}', "
-        "body := {name: 'x', metadata: {k: 1}}, headers := {'X-A': 'b'})"
+        "body := {name: 'x', metadata: {k: 1}})"
     )
 
     assert (sent, url) == (method.upper(), "https://api.stripe.com/v1/customers/c%2F1")
     assert (body, credential, pagination) == ("name=x&metadata%5Bk%5D=1", "env:STRIPE_API_KEY", None)
     told = json.loads(headers)
-    assert (told["authorization"], told["x-a"], told["idempotency-key"]) == (MASKED, "b", "a new UUID for each row")
+    assert (told["authorization"], told["idempotency-key"]) == (MASKED, "a new UUID for each row")
     assert told["content-type"] == "application/x-www-form-urlencoded"
     assert api.seen == []
 
@@ -74,6 +74,13 @@ def test_what_is_shown_is_what_is_sent(con: Con, session: Session, rows: Rows, a
     assert json.loads(headers) == dict(sent.headers.items())
 
 
+def test_a_post_that_reads_takes_no_key(con: Con, session: Session, rows: Rows) -> None:
+    apikit_sql.install(con, session=session, read_posts={"https://api.test": ["/search"]})
+
+    with pytest.raises(duckdb.Error, match="a read takes no idempotency_key"):
+        rows("FROM apikit_dry_run('https://api.test', '/search', method := 'POST', idempotency_key := 'a')")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -81,6 +88,11 @@ def test_what_is_shown_is_what_is_sent(con: Con, session: Session, rows: Rows, a
         ("'github', '/x', method := 'FETCH'", "method is 'FETCH', not one of GET, POST, PUT, PATCH, DELETE"),
         ("'github', '/x', method := 'PUT', idempotency_key := 'a'", "has no idempotency_header"),
         ("'github', '/x', idempotency_key := 7", "idempotency_key must be a text"),
+        ("'stripe', '/x', method := 'post', headers := {'X-A': 'b'}", "a mutation takes no headers"),
+        ("'stripe', '/x', method := 'PUT', pagination := 'page'", "a mutation takes no pagination"),
+        ("'stripe', '/x', method := 'DELETE', page_size := 5", "a mutation takes no page_size"),
+        ("'stripe', '/x', idempotency_key := 'a'", "a read takes no idempotency_key"),
+        ("'stripe', '/x', method := 'get', idempotency_key := 'a'", "a read takes no idempotency_key"),
         ("'github', NULL", "path must be a text"),
         ("7, '/x'", "connector must be a text"),
         ("'https://api.test', '/x', headers := {'Authorization': 'x'}", "carries a credential, which SQL must not"),

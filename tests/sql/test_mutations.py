@@ -592,6 +592,29 @@ class TestRows:
 
         assert 2 <= most[0] <= 8
 
+    @pytest.mark.parametrize("threads", [1, 2])
+    def test_max_requests_of_the_installer_bounds_a_call_over_all_of_its_parts(
+        self, con: Con, session: Session, api: FakeApi, threads: int
+    ) -> None:
+        apikit_sql.install(con, session=session, max_requests=3)
+        con.execute(f"SET threads = {threads}")
+        kept_back = "not sent: max_requests = 3 are sent; install(con, max_requests=...) allows more."
+
+        for table in ("t", "u"):
+            con.execute(f"CREATE TABLE {table} AS SELECT {P} r FROM many")
+
+            found = con.execute(f"SELECT r.status, r.error, count(*) FROM {table} GROUP BY ALL ORDER BY 1").fetchall()
+            assert found == [(201, None, 3), (None, kept_back, 9_997)]
+        assert len(api.seen) == 6
+
+    def test_connectors_of_one_call_share_its_requests(self, con: Con, session: Session, api: FakeApi) -> None:
+        other = "https://other.test"
+        apikit_sql.install(con, session=session, max_requests=3, allow_mutations=[API, other])
+
+        con.execute(f"CREATE TABLE t AS SELECT apikit_post(if(i < 2, '{API}', '{other}'), '/items') r FROM few")
+
+        assert len(api.seen) == 3
+
     def test_an_interrupt_finishes_what_is_under_way_and_keeps_the_rest_back(self, con: Con, api: FakeApi) -> None:
         begun = threading.Event()
 
@@ -622,3 +645,46 @@ class TestRows:
         rows(read)
 
         assert api.paths == ["/list", "/items", "/list"]
+
+    def test_what_another_connector_of_the_same_api_has_read_is_forgotten(
+        self, rows: Rows, con: Con, session: Session, api: FakeApi, tmp_path: Path
+    ) -> None:
+        (tmp_path / "acme.toml").write_text(f'base_url = "{API}"')
+        (tmp_path / "acme2.toml").write_text('extends = "acme"')
+        names = [tmp_path / "acme.toml", tmp_path / "acme2.toml"]
+        apikit_sql.install(con, session=session, connectors=names, allow_mutations=["acme"])
+        api.routes["/list"] = httpx.Response(200, json=[{"n": 1}])
+        reads = [
+            f"FROM apikit('{name}', '/list', columns := {{n: 'BIGINT'}}, pagination := 'none', cache := 60)"
+            for name in ("acme2", API)
+        ]
+
+        for _ in range(2):
+            for read in reads:
+                rows(read)
+        con.execute("CREATE TABLE t AS SELECT apikit_post('acme', '/items') r")
+        for read in reads:
+            rows(read)
+
+        assert api.paths == ["/list", "/list", "/items", "/list", "/list"]
+
+    def test_a_page_of_a_bind_that_was_under_way_meanwhile_is_read_anew(
+        self, rows: Rows, con: Con, api: FakeApi
+    ) -> None:
+        asked, may_end, read = threading.Event(), threading.Event(), f"FROM apikit('{API}', '/list')"
+
+        def slow(_: httpx.Request) -> httpx.Response:
+            found = [{"changed": "/items" in api.paths}]
+            asked.set()
+            may_end.wait(10)
+            return httpx.Response(200, json=found)
+
+        api.routes["/list"] = slow
+        binding = threading.Thread(target=con.cursor().execute, args=(f"DESCRIBE {read}",))
+        binding.start()
+        assert asked.wait(10)
+        con.execute(f"CREATE TABLE t AS SELECT {P} r FROM few LIMIT 1")
+        may_end.set()
+        binding.join(10)
+
+        assert rows(read) == [(True,)]
