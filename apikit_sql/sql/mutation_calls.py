@@ -141,7 +141,7 @@ def check_copies(function: str, call: MutationCall, statement: str | None) -> No
 def may_share(statement: str | None) -> bool:
     """Whether DuckDB may have copied a call after it had planned it, so that equal rows are asked for again.
 
-    It copies what stands before IN and in HAVING, what a lambda holds (1.x), and what a view or a CHECK brings along.
+    It copies what stands before IN and in HAVING, what a lambda holds (1.x), and what a view brings along.
     """
     words = [] if statement is None else _words(statement)
     return not _calls_in(words) or not _COPYING.isdisjoint(words)
