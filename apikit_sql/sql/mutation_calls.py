@@ -27,6 +27,8 @@ CREATE = duckdb.StatementType.CREATE
 _RUN_ONCE = frozenset({CREATE, duckdb.StatementType.INSERT, duckdb.StatementType.COPY})
 _LONGEST_CREATE = 5  # words: CREATE OR REPLACE TEMP TABLE
 _NAMES = frozenset(each.name.encode() for each in MUTATIONS)
+#: Statements that fill a table, which may compute columns and checks of its own.
+_FILLING = frozenset({b"insert", b"copy"})
 #: Words whose presence lets DuckDB copy a call after it has planned it.
 _COPYING = frozenset({b"in", b"having", b"lambda", b"->"})
 
@@ -122,11 +124,18 @@ def check_copies(function: str, call: MutationCall, statement: str | None) -> No
     """Raise CallError where DuckDB would make `call` several times for each row."""
     if call.has_begun:
         return
-    written = 0 if statement is None else _calls_in(_words(statement))
+    words = [] if statement is None else _words(statement)
+    written = _calls_in(words)
+    if not written and statement is not None and not _makes_table(statement) and not _FILLING.isdisjoint(words):
+        message = (
+            f"{function}: an INSERT or COPY has the call in its own text. A CHECK and a generated column are computed "
+            "twice by DuckDB; of a view or a macro make a table first, with CREATE TABLE ... AS."
+        )
+        raise CallError(message)
     if max(written, 1) < len(call.together):
         message = (
             f"{function}: the statement has {written} such calls, and DuckDB would make {len(call.together)} of them: "
-            "CASE, nullif, macros, checks and generated columns copy what they are given. Call it in a subquery, and "
+            "CASE, nullif and macros copy what they are given. Call it in a subquery, and "
             f"use what it gives outside: CASE r.status ... FROM (SELECT {function}(...) AS r ...)."
         )
         raise CallError(message)
