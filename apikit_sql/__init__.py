@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from apikit_sql.connector.manifest import ConnectorDefinition
     from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
     from apikit_sql.connector.registry import ConnectorRegistry
+    from apikit_sql.dbt.exporter import DbtExport, DbtExporter, DbtFile
     from apikit_sql.engine.session import Session
     from apikit_sql.errors import (
         ApikitError,
@@ -63,6 +64,7 @@ _HOMES = {
     "apikit_sql.openapi.draft": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
     "apikit_sql.scan.trial": ("Trial", "try_out"),
+    "apikit_sql.dbt.exporter": ("DbtExport", "DbtExporter", "DbtFile"),
     "apikit_sql.flatten": ("flatten_dict", "flatten_records"),
     "apikit_sql.output.frames": ("infer_polars_schema", "records_to_polars"),
     "apikit_sql.output.writer": ("get_writer",),
@@ -102,6 +104,9 @@ __all__ = [
     "ConnectorDefinition",
     "ConnectorNotFoundError",
     "ConnectorRegistry",
+    "DbtExport",
+    "DbtExporter",
+    "DbtFile",
     "DecodeError",
     "DryRunResult",
     "FetchOptions",

@@ -22,14 +22,15 @@ FLOORS = {
     "engine": 4,
     "scan": 5,
     "output": 6,
+    "dbt": 7,
     "facade": 8, "sql": 8,
-    "__init__": 9,
+    "__init__": 9, "dbt_plugin": 9,
 }  # fmt: skip
 
 #: Outside libraries, and the only rooms that may import them.
 DOORS: dict[str, set[str]] = {
-    "duckdb": {"sql", "output", "__init__"},
-    "pyarrow": {"facade", "scan", "output", "sql"},
+    "duckdb": {"sql", "output", "dbt_plugin", "__init__"},
+    "pyarrow": {"facade", "scan", "output", "dbt", "sql", "dbt_plugin"},
     "msgspec": {"records", "scan"},
     "polars": {"facade", "output"},
     "pandas": {"facade", "output"},
@@ -45,7 +46,9 @@ DOORS: dict[str, set[str]] = {
     "pydantic": {"connector", "plan"},
     "keyring": {"secrets"},
     "tomli_w": {"connector"},
-    "ruamel": {"openapi"},
+    "ruamel": {"openapi", "dbt"},
+    "dbt": {"dbt_plugin"},
+    "dbt_common": {"dbt_plugin"},
     "graphql": {"plan"},
     "numpy": set(),
     "pytz": set(),

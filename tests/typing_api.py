@@ -9,6 +9,9 @@ from apikit_sql import (
     ApiConfig,
     Apikit,
     AuthConfig,
+    DbtExport,
+    DbtExporter,
+    DbtFile,
     DryRunResult,
     FetchOptions,
     InspectorResult,
@@ -56,6 +59,11 @@ async def afetched(client: Apikit) -> None:
     assert_type(await client.agraphql("/graphql", "{ x }"), list[Record])
     assert_type((await client.ainspect("/x")).schema_sample(), dict[str, str])
     await client.apost("/x", {"a": 1}, idempotency_key="k")
+
+
+def exported(client: Apikit) -> None:
+    assert_type(DbtExporter("dbt", dry_run=True).export([{"a": 1}], "name", tags=["crm"]), DbtExport)
+    assert_type(DbtExporter("dbt").export_from_client(client, "/x", "name", schema="raw").files, tuple[DbtFile, ...])
 
 
 def pieces(error: RateLimitError) -> None:

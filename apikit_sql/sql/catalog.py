@@ -204,18 +204,46 @@ SCHEMA = Function(
 #: What sends a request when it is read.
 PROBING = (INSPECT, SCHEMA)
 
+_OF_AN_EXPORT = (
+    Argument("name", "NULL", "what seed and source are called; it is needed"),
+    Argument("output_dir", "'dbt'", "the dbt project, in the working folder"),
+    Argument("database", "NULL", "where the source is, the target's database unless given"),
+    Argument("schema", "NULL", "where the source is, the target's schema unless given"),
+    Argument("description", "NULL", "a text for both"),
+    Argument("tags", "NULL", "tags for both, ['crm']"),
+    Argument("csv_safe", "false", "true puts an apostrophe before what a spreadsheet would compute"),
+)
+DBT_EXPORT = Function(
+    "apikit_dbt_export",
+    "CALL it: all records of a path or a stream as a seed and a source of a dbt project",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("path", None, "'/path', {fields} filled from path_params, or a stream's name"),
+        *_OF_AN_EXPORT[:2],
+        Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
+        Argument("path_params", "NULL", "values for the {fields} of path", typed=True),
+        *_OF_AN_EXPORT[2:],
+    ),
+)
+DBT_EXPORT_QUERY = Function(
+    "apikit_dbt_export_query",
+    "CALL it: the rows of a SELECT as a seed and a source of a dbt project",
+    (Argument("sql", None, "the statement, $$ SELECT ... $$"), *_OF_AN_EXPORT),
+)
+#: What writes files.
+EXPORTING = (DBT_EXPORT, DBT_EXPORT_QUERY)
+
 TABLE_FUNCTIONS = (
     APIKIT, GRAPHQL, EXPLAIN, DRY_RUN, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS,
-    STREAMS, ATTACH, DETACH, HELP,
+    STREAMS, ATTACH, DETACH, DBT_EXPORT, DBT_EXPORT_QUERY, HELP,
 )  # fmt: skip
 
+_OF_A_STATEMENT = {"search_path": "current_setting('search_path')", "time_zone": "current_setting('TimeZone')"}
 #: What a question takes along from where its call stands, as SQL expressions.
 _FROM_CALLER = {
     DETACH.name: {"current": "current_database()"},
-    EXPLAIN.name: {
-        "search_path": "current_setting('search_path')",
-        "time_zone": "current_setting('TimeZone')",
-    },
+    EXPLAIN.name: _OF_A_STATEMENT,
+    DBT_EXPORT_QUERY.name: _OF_A_STATEMENT,
 }
 
 _OF_A_READ = (

@@ -18,7 +18,7 @@ from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 from apikit_sql.redaction import is_masked_param
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.scan.recording import Asked, RecordedScan, Recording
-from apikit_sql.sql.catalog import ATTACH, DETACH, EXPLAIN, EXPLAIN_FUNCTION, INSPECT, SCHEMA, literal
+from apikit_sql.sql.catalog import ATTACH, DETACH, EXPLAIN, EXPLAIN_FUNCTION, EXPORTING, INSPECT, SCHEMA, literal
 from apikit_sql.sql.database import Database
 from apikit_sql.sql.plan_tree import PlanScan, without_values, words
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
@@ -38,6 +38,7 @@ EXPLAINED = "STRUCT(" + ", ".join(f"{column.name} {column.type}" for column in _
 _VARIABLES = "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) FROM duckdb_variables())"
 #: What is not answered while it is explained.
 _EMPTY = {ATTACH.name: attached_dataset(()), DETACH.name: detached_dataset("", was_there=False).emptied()}
+_EXPORTING = tuple(each.name for each in EXPORTING)
 _UNKNOWN = PlanScan(is_known=False)
 _UNLIKE = "DuckDB's plan does not tell these scans apart"
 
@@ -72,7 +73,7 @@ def recorded(
         match asked["function"]:
             case EXPLAIN.name:
                 return RecordsDataset(_COLUMNS, lambda: ())
-            case ATTACH.name | DETACH.name | INSPECT.name | SCHEMA.name as function:
+            case function if function in {*_EMPTY, INSPECT.name, SCHEMA.name, *_EXPORTING}:
                 recording.called.add(function)
                 return _EMPTY[function] if function in _EMPTY else answer(database, asked).emptied()
             case _:

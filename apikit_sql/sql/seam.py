@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import duckdb
+import pyarrow as pa
 
 from apikit_sql.scan.dataset import ScannedDataset
 
@@ -151,6 +152,12 @@ def _forget_orphans(reference: weakref.ref[DatasetNames]) -> None:
 def may_reach_outside(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether DuckDB itself may read files and URLs."""
     return con.execute("SELECT current_setting('enable_external_access')").fetchall() == [(True,)]
+
+
+def result_table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """All rows of `query`."""
+    relation = con.sql(query)
+    return getattr(relation, "to_arrow_table" if HAS_READABLE_RELATIONS else "fetch_arrow_table")()
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
