@@ -115,7 +115,7 @@ def _selected(given: Mapping[str, Any], database: Database) -> Fetched:
             message = f"{DBT_EXPORT_QUERY.name}: the text must be one SELECT."
             raise CallError(message)
         cursor.execute("BEGIN TRANSACTION READ ONLY")
-        return _read(cursor, f"(\n{given['sql'].rstrip().removesuffix(';')}\n)")
+        return _read(cursor, f"query({literal(given['sql'])})")
     except duckdb.Error as error:
         message = f"{DBT_EXPORT_QUERY.name}: {str(error).partition(chr(10))[0]}"
         raise CallError(message) from None
