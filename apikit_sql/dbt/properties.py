@@ -10,6 +10,7 @@ from typing import Any
 
 from apikit_sql.dbt.seed import SeedColumn
 from apikit_sql.errors import ConfigError, OutputError
+from apikit_sql.identifiers import plain
 
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_TEXT = frozenset("y n yes no on off true false null".split())  # noqa: SIM905 - what YAML 1.1 takes for no text
@@ -96,10 +97,10 @@ def _columns(found: Any, columns: Iterable[SeedColumn], place: str) -> None:  # 
 
 
 def _column(column: SeedColumn) -> dict[str, object]:
-    """The entry of a column; its name is in quotes in SQL, for many a plain word is none to DuckDB."""
+    quote = {"quote": True} if plain(column.name) != column.name else {}
     description = {"description": _text(escaped(column.description))} if column.description else {}
     tests = {"data_tests": list(column.tests)} if column.tests else {}
-    return {"name": _text(column.name), "quote": True, **description, "data_type": _text(column.data_type), **tests}
+    return {"name": _text(column.name), **quote, **description, "data_type": _text(column.data_type), **tests}
 
 
 def escaped(text: str) -> str:

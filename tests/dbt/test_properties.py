@@ -53,7 +53,7 @@ def test_a_new_file_has_the_seed_its_types_texts_and_tests() -> None:
                     "column_types": {"id": "BIGINT", "on": "VARCHAR"},
                 },
                 "columns": [
-                    {"name": "id", "quote": True, "data_type": "BIGINT", "data_tests": ["not_null"]},
+                    {"name": "id", "data_type": "BIGINT", "data_tests": ["not_null"]},
                     {"name": "on", "quote": True, "description": "Since when", "data_type": "VARCHAR"},
                 ],
             }
@@ -78,7 +78,7 @@ def test_a_source_is_added_and_all_that_was_written_by_hand_stays() -> None:
     (erp, ours) = read(text)["sources"]
     assert erp == read(BY_HAND)["sources"][0]
     assert [table["name"] for table in ours["tables"]] == ["known", "people"]
-    assert ours["tables"][1]["columns"][0] == {"name": "id", "quote": True, "data_type": "BIGINT"}
+    assert ours["tables"][1]["columns"][0] == {"name": "id", "data_type": "BIGINT"}
 
 
 @pytest.mark.parametrize("change", [with_seed, with_source])
@@ -99,8 +99,8 @@ def test_types_follow_the_data_and_what_people_wrote_of_a_column_stays() -> None
     (seed,) = read(text)["seeds"]
     assert "data_tests: [unique] # by hand" in text
     assert seed["columns"] == [
-        {"name": "id", "quote": True, "data_type": "VARCHAR", "data_tests": ["unique"]},
-        {"name": "new", "quote": True, "data_type": "DATE"},
+        {"name": "id", "data_type": "VARCHAR", "data_tests": ["unique"]},
+        {"name": "new", "data_type": "DATE"},
     ]
     assert seed["config"]["column_types"] == {"id": "VARCHAR", "new": "DATE"}
 
