@@ -9,7 +9,7 @@ from apikit_sql.identifiers import plain
 def is_column(con: duckdb.DuckDBPyConnection, word: str) -> bool:
     try:
         con.execute(f'SELECT {word}\nFROM (SELECT 1 AS "{word}") AS "t" WHERE {word} IS NULL')
-    except duckdb.ParserException:
+    except duckdb.Error:
         return False
     return True
 
