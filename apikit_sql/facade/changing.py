@@ -52,7 +52,7 @@ class Changing(Caller):
     ) -> Any:  # noqa: ANN401 - any JSON value
         """The JSON that answers a POST of `body`, None where there is none."""
         mutation = self._planned("POST", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     def put(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
@@ -66,7 +66,7 @@ class Changing(Caller):
     ) -> Any:  # noqa: ANN401 - any JSON value
         """The JSON that answers a PUT of `body`, None where there is none."""
         mutation = self._planned("PUT", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     def patch(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
@@ -80,7 +80,7 @@ class Changing(Caller):
     ) -> Any:  # noqa: ANN401 - any JSON value
         """The JSON that answers a PATCH of `body`, None where there is none."""
         mutation = self._planned("PATCH", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     def delete(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
@@ -94,7 +94,7 @@ class Changing(Caller):
     ) -> Any:  # noqa: ANN401 - any JSON value
         """The JSON that answers a DELETE, None where there is none."""
         mutation = self._planned("DELETE", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions) -> Mutation:
         """The request that is asked for. Raises CallError for what cannot be asked."""

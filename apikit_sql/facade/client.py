@@ -110,7 +110,7 @@ class Apikit(Fetching, Changing):
         for an answer with errors, also beside data.
         """
         asked = graphql_of(self._connector, endpoint, query, options)
-        return records_of(self._run(asked))
+        return self._run(asked, records_of)
 
     async def agraphql(self, endpoint: str, query: str, **options: Unpack[GraphQLOptions]) -> list[Record]:
         """The rows of a GraphQL query, which is posted to `endpoint`.
@@ -119,7 +119,7 @@ class Apikit(Fetching, Changing):
         for an answer with errors, also beside data.
         """
         asked = graphql_of(self._connector, endpoint, query, options)
-        return records_of(await self._arun(asked))
+        return await self._arun(asked, records_of)
 
     def table(self, endpoint: str, **options: Unpack[TableOptions]) -> RemoteTable:
         """The records of `endpoint` as a table that is read each time it is used, with pushdown by DuckDB.
@@ -136,7 +136,7 @@ class Apikit(Fetching, Changing):
 
     async def ainspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return await in_thread(partial(self._inspect, endpoint, params))
+        return await in_thread(self._session, partial(self._inspect, endpoint, params))
 
     def _inspect(self, endpoint: str, params: Values, cancelled: Event) -> InspectorResult:
         known = self._connector.name in self._session.connectors.names()

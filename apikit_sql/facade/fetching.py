@@ -1,14 +1,15 @@
 """What Apikit fetches: records, data frames, Arrow, a file. A method is plan, run, finish; only run has a twin.
 
-Run reads the pages on this thread (`_run`) or in this task (`_arun`). With `dry_run` nothing is sent.
+Run reads the pages and finishes on this thread (`_run`), or reads them in this task and finishes on a thread (`_arun`),
+for decoding would hold up the loop. With `dry_run` nothing is sent.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Generator, Iterable
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from functools import partial
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Unpack, overload
 
 import pyarrow as pa
 
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 Record = dict[str, Any]
+T = TypeVar("T")
+#: What all pages become.
+Finish = Callable[[list[Page]], T]
 Yes = Literal[True]
 No = Literal[False]
 
@@ -46,7 +50,7 @@ class Fetching(Caller):
     ) -> list[Record] | DryRunResult:
         """The records of `endpoint` as dicts, as they came."""
         asked = asked_of(self._connector, endpoint, options)
-        return shown(asked.plan.request) if dry_run else records_of(self._run(asked))
+        return shown(asked.plan.request) if dry_run else self._run(asked, records_of)
 
     @overload
     async def afetch_records(
@@ -59,7 +63,7 @@ class Fetching(Caller):
     ) -> list[Record] | DryRunResult:
         """The records of `endpoint` as dicts, as they came."""
         asked = asked_of(self._connector, endpoint, options)
-        return shown(asked.plan.request) if dry_run else records_of(await self._arun(asked))
+        return shown(asked.plan.request) if dry_run else await self._arun(asked, records_of)
 
     @overload
     def fetch_polars(
@@ -78,7 +82,7 @@ class Fetching(Caller):
         """
         asked = asked_of(self._connector, endpoint, options)
         finish = partial(polars_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else finish(self._run(asked))
+        return shown(asked.plan.request) if dry_run else self._run(asked, finish)
 
     @overload
     async def afetch_polars(
@@ -97,7 +101,7 @@ class Fetching(Caller):
         """
         asked = asked_of(self._connector, endpoint, options)
         finish = partial(polars_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else finish(await self._arun(asked))
+        return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
 
     @overload
     def fetch_pandas(
@@ -116,7 +120,7 @@ class Fetching(Caller):
         """
         asked = asked_of(self._connector, endpoint, options)
         finish = partial(pandas_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else finish(self._run(asked))
+        return shown(asked.plan.request) if dry_run else self._run(asked, finish)
 
     @overload
     async def afetch_pandas(
@@ -135,7 +139,7 @@ class Fetching(Caller):
         """
         asked = asked_of(self._connector, endpoint, options)
         finish = partial(pandas_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else finish(await self._arun(asked))
+        return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
 
     @overload
     def fetch_arrow(
@@ -151,7 +155,7 @@ class Fetching(Caller):
         """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
         asked = asked_of(self._connector, endpoint, options)
         finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else finish(self._run(asked))
+        return shown(asked.plan.request) if dry_run else self._run(asked, finish)
 
     @overload
     async def afetch_arrow(
@@ -167,7 +171,7 @@ class Fetching(Caller):
         """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
         asked = asked_of(self._connector, endpoint, options)
         finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else finish(await self._arun(asked))
+        return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
 
     @overload
     def fetch_to_file(
@@ -222,7 +226,7 @@ class Fetching(Caller):
         asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
-        return await in_thread(partial(_write, self._session, asked, writer, file_path))
+        return await in_thread(self._session, partial(_write, self._session, asked, writer, file_path))
 
     def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
@@ -239,13 +243,20 @@ class Fetching(Caller):
                 for record in read_records(page):
                     yield record
 
-    def _run(self, asked: Asked) -> list[Page]:
+    def _run(self, asked: Asked, finish: Finish[T]) -> T:
         with reading(self._session, asked, Event()) as scan:
-            return list(scan.pages)
+            pages = list(scan.pages)
+        return _finished(self._session, pages, finish)
 
-    async def _arun(self, asked: Asked) -> list[Page]:
-        async with areading(self._session, asked, Event()) as pages:
-            return [page async for page in pages]
+    async def _arun(self, asked: Asked, finish: Finish[T]) -> T:
+        async with areading(self._session, asked, Event()) as scan:
+            pages = [page async for page in scan]
+        return await in_thread(self._session, lambda _: _finished(self._session, pages, finish))
+
+
+def _finished(session: Session, pages: list[Page], finish: Finish[T]) -> T:
+    with remembering(session):
+        return finish(pages)
 
 
 def records_of(pages: Iterable[Page]) -> list[Record]:
