@@ -15,8 +15,9 @@ from apikit_sql.engine.mutation import Outcome
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import shown
-from apikit_sql.facade.options import Values, as_sent, refuse_unknown
+from apikit_sql.facade.options import Values, refuse_unknown
 from apikit_sql.facade.reading import in_thread, remembering
+from apikit_sql.facade.values import as_sent
 from apikit_sql.plan.call import checked_call
 from apikit_sql.plan.mutation import Mutation, idempotency_key, plan_mutation
 from apikit_sql.plan.planner import USUAL_DEFAULTS
@@ -100,7 +101,11 @@ class Changing(Caller):
         """The request that is asked for. Raises CallError for what cannot be asked."""
         refuse_unknown(ChangeOptions, options)
         given = {"params": options.get("params"), "path_params": options.get("path_params"), "body": body}
-        sent = {name: as_sent(value) for name, value in given.items() if value is not None}
+        sent = {
+            name: as_sent(value, name, has_decimals=name != "body")
+            for name, value in given.items()
+            if value is not None
+        }
         call = checked_call({"connector": self._connector.name, "path": endpoint, **sent})
         key = idempotency_key(self._connector, options.get("idempotency_key"))
         mutation = plan_mutation(call, method, self._connector, key, USUAL_DEFAULTS.max_wait)

@@ -8,20 +8,22 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from threading import Event
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
-from apikit_sql.connector.api_config import api_config, auth_of, with_token
+from apikit_sql.connector.api_config import api_config, as_connector, auth_of, with_token
 from apikit_sql.connector.environment import connector_of
 from apikit_sql.connector.manifest import ConnectorDefinition
-from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RetryConfig
 from apikit_sql.engine.session import Session, default_session
-from apikit_sql.errors import ConfigError
+from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.facade.changing import Changing
 from apikit_sql.facade.fetching import Fetching, Record, records_of
 from apikit_sql.facade.options import GraphQLOptions, TableOptions, Values, graphql_of, inspected_call, table_plan
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.table import RemoteTable
 from apikit_sql.scan.inspection import InspectorResult, inspect
+
+_ATTEMPTS = RetryConfig().max_attempts
 
 
 class Apikit(Fetching, Changing):
@@ -43,7 +45,7 @@ class Apikit(Fetching, Changing):
         password: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 30,
-        max_attempts: int = 3,
+        max_attempts: int = _ATTEMPTS,
         max_retries: int | None = None,
         verify_ssl: bool = True,
         pagination: str | PaginationConfig | None = None,
@@ -54,9 +56,12 @@ class Apikit(Fetching, Changing):
 
         `auth` is 'none', 'bearer', 'apikey', 'basic' or an AuthConfig; a `token` alone means bearer, an `api_key`
         apikey, a `username` basic. Secrets are themselves, or references ('env:NAME', 'keyring:NAME'). `timeout` is
-        seconds for one attempt; a read is tried `max_attempts` times (`max_retries` is the same number). Raises
-        ConfigError that names every setting that is wrong.
+        seconds for one attempt, which always ends; a read is tried `max_attempts` times (`max_retries` is the same
+        number). Raises ConfigError that names every setting that is wrong.
         """
+        if max_retries is not None and max_attempts not in {_ATTEMPTS, max_retries}:
+            message = f"max_attempts = {max_attempts} and max_retries = {max_retries} are one number: say it once."
+            raise ConfigError(message)
         secrets = {"token": token, "api_key": api_key, "username": username, "password": password}
         settings = {
             "base_url": base_url,
@@ -65,10 +70,9 @@ class Apikit(Fetching, Changing):
             "timeout": timeout,
             "retry": {"max_attempts": max_attempts if max_retries is None else max_retries},
             "verify_ssl": verify_ssl,
-            "pagination": pagination,
             "data_path": data_path,
         }
-        self._take(api_config({name: value for name, value in settings.items() if value is not None}), session)
+        self._take(api_config(settings | ({} if pagination is None else {"pagination": pagination})), session)
 
     @classmethod
     def from_name(cls, name: str, token: str | None = None, *, session: Session | None = None) -> Self:
@@ -76,13 +80,19 @@ class Apikit(Fetching, Changing):
 
         Raises ConnectorNotFoundError with near names, and ConfigError for a setting that is missing.
         """
+        if not isinstance(name, str):
+            message = f"a {type(name).__name__} is no connector's name: give one, such as 'github'."
+            raise CallError(message)
         connector = (session or default_session()).connector(name)
         return cls.from_config(connector if token is None else with_token(connector, token), session=session)
 
     @classmethod
-    def from_config(cls, config: ConnectorDefinition, *, session: Session | None = None) -> Self:
-        """The client of the API that `config` describes: an ApiConfig, or any ConnectorDefinition."""
-        return cls.__new__(cls)._take(config, session)  # noqa: SLF001 - our own
+    def from_config(cls, config: ConnectorDefinition | Mapping[str, Any], *, session: Session | None = None) -> Self:
+        """The client of the API that `config` describes: an ApiConfig or a dict of its settings, or a connector.
+
+        Raises ConfigError that names every setting that is wrong.
+        """
+        return cls.__new__(cls)._take(as_connector(config), session)  # noqa: SLF001 - our own
 
     @classmethod
     def from_env(cls, *, env_file: str | os.PathLike[str] | None = None, session: Session | None = None) -> Self:
@@ -130,17 +140,19 @@ class Apikit(Fetching, Changing):
         with remembering(self._session):
             return RemoteTable(plan, self._session)
 
-    def inspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
+    def inspect(self, endpoint: str, *, params: Values = None, path_params: Values = None) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return self._inspect(endpoint, params, Event())
+        return self._inspect(endpoint, params, path_params, Event())
 
-    async def ainspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
+    async def ainspect(self, endpoint: str, *, params: Values = None, path_params: Values = None) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return await in_thread(self._session, partial(self._inspect, endpoint, params))
+        return await in_thread(self._session, partial(self._inspect, endpoint, params, path_params))
 
-    def _inspect(self, endpoint: str, params: Values, cancelled: Event) -> InspectorResult:
+    def _inspect(self, endpoint: str, params: Values, path_params: Values, cancelled: Event) -> InspectorResult:
         known = self._connector.name in self._session.connectors.names()
-        call = inspected_call(self._connector.name if known else self._connector.base_url, endpoint, params)
+        call = inspected_call(
+            self._connector.name if known else self._connector.base_url, endpoint, params, path_params
+        )
         return inspect(call, self._connector, self._session, cancelled)
 
 

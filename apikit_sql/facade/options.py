@@ -1,8 +1,7 @@
-"""What a Python caller asks for -> the plan of it: options by name, times and lists as an API takes them."""
+"""What a Python caller asks for -> the plan of it."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -10,6 +9,7 @@ from typing import TypedDict
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.errors import CallError
+from apikit_sql.facade.values import as_sent
 from apikit_sql.plan.call import Call, checked_call, strategy_name
 from apikit_sql.plan.graphql import checked_graphql_call, plan_graphql
 from apikit_sql.plan.planner import plan_call
@@ -80,6 +80,8 @@ class Asked:
 def asked_of(connector: ConnectorDefinition, endpoint: str, options: FetchOptions) -> Asked:
     """What `options` ask of `endpoint`, a path or a stream. Raises CallError for what cannot be asked."""
     refuse_unknown(FetchOptions, options)
+    for name in ("paginate", "show_progress"):
+        check_flag(name, options.get(name, False))
     pages = None if options.get("paginate", False) else 1
     plan = plan_call(_call(connector.name, endpoint, options, pages=pages), connector)
     for key in plan.key_columns:
@@ -96,15 +98,16 @@ def table_plan(connector: ConnectorDefinition, endpoint: str, options: TableOpti
     return plan_call(_call(connector.name, endpoint, options, filters=options.get("filters")), connector)
 
 
-def inspected_call(name: str, endpoint: str, params: Values) -> Call:
+def inspected_call(name: str, endpoint: str, params: Values, path_params: Values) -> Call:
     """The call that asks `endpoint` once."""
-    return _call(name, endpoint, {"params": params})
+    return _call(name, endpoint, {"params": params, "path_params": path_params})
 
 
 def graphql_of(connector: ConnectorDefinition, endpoint: str, query: str, options: GraphQLOptions) -> Asked:
     """What a GraphQL query asks. Raises CallError for anything but one query, and where it cannot be paginated."""
     refuse_unknown(GraphQLOptions, options)
     given, paginate = dict(options), options.get("paginate", False)
+    check_flag("paginate", paginate)
     given.pop("paginate", None)
     if paginate and given.get("connection_path") is None:
         message = "graphql: paginate needs connection_path, the connection whose pages are to be followed."
@@ -113,27 +116,18 @@ def graphql_of(connector: ConnectorDefinition, endpoint: str, query: str, option
         "connector": connector.name,
         "path": endpoint,
         "query": query,
-        "variables": as_sent(given.get("variables")),
+        "variables": as_sent(given.get("variables"), "variables", has_decimals=False),
     }
     call = checked_graphql_call({name: value for name, value in given.items() if value is not None})
     plan = plan_graphql(call, connector)
     return _asked(plan if paginate else replace(plan, request=replace(plan.request, pages=1)))
 
 
-def as_sent(value: object) -> object:
-    """`value` as an API takes it: times as RFC 3339 in UTC, every sequence and set as a list."""
-    match value:
-        case dt.datetime():
-            moment = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-            return moment.isoformat().removesuffix("+00:00") + "Z"
-        case dt.date():
-            return value.isoformat()
-        case list() | tuple() | set() | frozenset():
-            return [as_sent(each) for each in value]
-        case Mapping():
-            return {name: as_sent(each) for name, each in value.items()}
-        case _:
-            return value
+def check_flag(name: str, value: object) -> None:
+    """Raise CallError where the option called `name` is neither True nor False."""
+    if not isinstance(value, bool):
+        message = f"{name} must be True or False, not {value!r}."
+        raise CallError(message)
 
 
 def refuse_unknown(known: type, options: Mapping[str, object]) -> None:
@@ -164,8 +158,8 @@ def _call(
     arguments: dict[str, object] = {
         "connector": name,
         "path": endpoint,
-        "params": as_sent(options.get("params")),
-        "path_params": as_sent(options.get("path_params")),
+        "params": as_sent(options.get("params"), "params"),
+        "path_params": as_sent(options.get("path_params"), "path_params"),
         "pages": pages,
         "filters": filters,
         **{each: options.get(each) for each in ("data_path", "page_size", "max_pages", "columns")},
