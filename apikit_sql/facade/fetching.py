@@ -19,9 +19,9 @@ from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
 from apikit_sql.facade.options import Asked, FetchOptions, asked_of
 from apikit_sql.facade.reading import areading, in_thread, reading, remembering
-from apikit_sql.output.frames import pandas_frame, polars_frame
+from apikit_sql.output.frames import need, pandas_frame, polars_frame
 from apikit_sql.output.tables import arrow_table
-from apikit_sql.output.target import Target
+from apikit_sql.output.target import Target, check
 from apikit_sql.output.writer import Writer, get_writer
 from apikit_sql.scan.dataset import columns_of
 from apikit_sql.scan.decode import read_records
@@ -48,7 +48,7 @@ class Fetching(Caller):
     def fetch_records(
         self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
     ) -> list[Record] | DryRunResult:
-        """The records of `endpoint` as dicts, as they came."""
+        """The records of `endpoint` as dicts, as they came; of a list of values each is `{"value": ...}`."""
         asked = asked_of(self._connector, endpoint, options)
         return shown(asked.plan.request) if dry_run else self._run(asked, records_of)
 
@@ -61,7 +61,7 @@ class Fetching(Caller):
     async def afetch_records(
         self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
     ) -> list[Record] | DryRunResult:
-        """The records of `endpoint` as dicts, as they came."""
+        """The records of `endpoint` as dicts, as they came; of a list of values each is `{"value": ...}`."""
         asked = asked_of(self._connector, endpoint, options)
         return shown(asked.plan.request) if dry_run else await self._arun(asked, records_of)
 
@@ -81,8 +81,11 @@ class Fetching(Caller):
         Not flat, they are Struct and List. Columns hold every value of all pages exactly.
         """
         asked = asked_of(self._connector, endpoint, options)
+        if dry_run:
+            return shown(asked.plan.request)
+        need("polars")
         finish = partial(polars_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else self._run(asked, finish)
+        return self._run(asked, finish)
 
     @overload
     async def afetch_polars(
@@ -100,8 +103,11 @@ class Fetching(Caller):
         Not flat, they are Struct and List. Columns hold every value of all pages exactly.
         """
         asked = asked_of(self._connector, endpoint, options)
+        if dry_run:
+            return shown(asked.plan.request)
+        need("polars")
         finish = partial(polars_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
+        return await self._arun(asked, finish)
 
     @overload
     def fetch_pandas(
@@ -119,8 +125,11 @@ class Fetching(Caller):
         Not flat, they are struct and list. Columns hold every value of all pages exactly.
         """
         asked = asked_of(self._connector, endpoint, options)
+        if dry_run:
+            return shown(asked.plan.request)
+        need("pandas")
         finish = partial(pandas_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else self._run(asked, finish)
+        return self._run(asked, finish)
 
     @overload
     async def afetch_pandas(
@@ -138,8 +147,11 @@ class Fetching(Caller):
         Not flat, they are struct and list. Columns hold every value of all pages exactly.
         """
         asked = asked_of(self._connector, endpoint, options)
+        if dry_run:
+            return shown(asked.plan.request)
+        need("pandas")
         finish = partial(pandas_frame, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
-        return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
+        return await self._arun(asked, finish)
 
     @overload
     def fetch_arrow(
@@ -193,11 +205,12 @@ class Fetching(Caller):
         """Write the records of `endpoint`, a page at a time, to a path or a binary file object.
 
         Columns are those of the first page, where the format has any. Raises OutputError, and SchemaDriftError for a
-        later value that does not fit; then what was there before is unchanged.
+        later value that does not fit; then a file that was there before is unchanged, and a buffer has what had come.
         """
         asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
+        check(file_path)
         _write(self._session, asked, writer, file_path, Event())
         return None
 
@@ -221,11 +234,12 @@ class Fetching(Caller):
         """Write the records of `endpoint`, a page at a time, to a path or a binary file object.
 
         Columns are those of the first page, where the format has any. Raises OutputError, and SchemaDriftError for a
-        later value that does not fit; then what was there before is unchanged.
+        later value that does not fit; then a file that was there before is unchanged, and a buffer has what had come.
         """
         asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
+        check(file_path)
         return await in_thread(self._session, partial(_write, self._session, asked, writer, file_path))
 
     def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:
@@ -233,14 +247,14 @@ class Fetching(Caller):
         asked = asked_of(self._connector, endpoint, {"paginate": True, **options})
         with reading(self._session, asked, Event()) as scan:
             for page in scan.pages:
-                yield from read_records(page)
+                yield from records_of([page])
 
     async def astream(self, endpoint: str, **options: Unpack[FetchOptions]) -> AsyncGenerator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
         asked = asked_of(self._connector, endpoint, {"paginate": True, **options})
         async with areading(self._session, asked, Event()) as pages:
             async for page in pages:
-                for record in read_records(page):
+                for record in records_of([page]):
                     yield record
 
     def _run(self, asked: Asked, finish: Finish[T]) -> T:
@@ -260,8 +274,12 @@ def _finished(session: Session, pages: list[Page], finish: Finish[T]) -> T:
 
 
 def records_of(pages: Iterable[Page]) -> list[Record]:
-    """The records of `pages`. Raises DecodeError that names the page whose records cannot be read."""
-    return [record for page in pages for record in read_records(page)]
+    """The records of `pages`; what is no object is one with the field `value`, as in SQL.
+
+    Raises DecodeError that names the page whose records cannot be read.
+    """
+    records = (record for page in pages for record in read_records(page))
+    return [record if isinstance(record, dict) else {"value": record} for record in records]
 
 
 def _write(session: Session, asked: Asked, writer: Writer, target: Target, cancelled: Event) -> None:
