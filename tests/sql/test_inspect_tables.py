@@ -41,7 +41,7 @@ SILENCES: dict[tuple[Paging, str], str] = {
     ("none", ""): f"{SILENT}; but 25 records look like a full page",
     ("page", ""): f"{SILENT}; but 10 records look like a full page",
     ("clamped_page", ""): f"{SILENT}; but 10 records look like a full page",
-    ("page", "page"): f"{SILENT}; if page counts its pages, say pagination := {{strategy: 'page'",
+    ("page", "page"): f"{SILENT}; if page counts its pages, say pagination := {{'strategy': 'page'",
     ("offset", ""): f"{MORE} (total = 25) than the first page's 10 records",
     ("page_total", ""): f"{MORE} (total = 25) than the first page's 10 records",
 }
