@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -132,7 +133,8 @@ class ScanRecord:
 
     def end(self, kind: type[BaseException] | None) -> None:
         """The scan is over: at its end, closed by its reader, or failed with an error of this `kind`."""
-        state: State = "done" if kind is None else "closed" if issubclass(kind, GeneratorExit) else "failed"
+        is_left = kind is not None and issubclass(kind, GeneratorExit | CancelledError)
+        state: State = "done" if kind is None else "closed" if is_left else "failed"
         self.state, self._elapsed = state, self.elapsed
 
     @contextmanager

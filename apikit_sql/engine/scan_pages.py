@@ -53,8 +53,10 @@ class AsyncScanPages:
 
     async def __aexit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
         """The scan is over: at its end, closed by its reader, or failed."""
-        await self.pages.aclose()
-        _end(self.record, kind, self.hide)
+        try:
+            await self.pages.aclose()
+        finally:
+            _end(self.record, kind, self.hide)
 
 
 def _end(record: ScanRecord, kind: type[BaseException] | None, hide: Callable[[str], str]) -> None:

@@ -15,8 +15,9 @@ from apikit_sql.engine.mutation import Outcome
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
-from apikit_sql.facade.options import Values, as_sent, refuse_unknown
+from apikit_sql.facade.options import Values, refuse_unknown
 from apikit_sql.facade.reading import in_thread, remembering
+from apikit_sql.facade.values import as_sent
 from apikit_sql.plan.call import checked_call
 from apikit_sql.plan.mutation import Mutation, idempotency_key, plan_mutation
 from apikit_sql.plan.request_plan import ScanPlan
@@ -68,7 +69,7 @@ class Changing(Caller):
     ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
         mutation = self._planned("POST", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
     def put(
@@ -98,7 +99,7 @@ class Changing(Caller):
     ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
         mutation = self._planned("PUT", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
     def patch(
@@ -128,7 +129,7 @@ class Changing(Caller):
     ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
         mutation = self._planned("PATCH", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
     def delete(
@@ -158,13 +159,17 @@ class Changing(Caller):
     ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
         mutation = self._planned("DELETE", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions) -> Mutation:
         """The request that is asked for. Raises CallError for what cannot be asked."""
         refuse_unknown(ChangeOptions, options)
         given = {"params": options.get("params"), "path_params": options.get("path_params"), "body": body}
-        sent = {name: as_sent(value) for name, value in given.items() if value is not None}
+        sent = {
+            name: as_sent(value, name, has_decimals=name != "body")
+            for name, value in given.items()
+            if value is not None
+        }
         call = checked_call({"connector": self._connector.name, "path": endpoint, **sent})
         key = idempotency_key(self._connector, options.get("idempotency_key"))
         mutation = plan_mutation(call, method, self._connector, key, self._usual.patience(self._connector))

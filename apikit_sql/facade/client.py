@@ -9,15 +9,15 @@ from functools import partial
 from io import StringIO
 from pathlib import Path
 from threading import Event
-from typing import Self, Unpack
+from typing import Any, Self, Unpack
 
-from apikit_sql.connector.api_config import api_config, auth_of, with_token
+from apikit_sql.connector.api_config import api_config, as_connector, auth_of, with_token
 from apikit_sql.connector.environment import connector_of
 from apikit_sql.connector.findings import is_name
 from apikit_sql.connector.manifest import ConnectorDefinition
-from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
+from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RetryConfig
 from apikit_sql.engine.session import Session, default_session
-from apikit_sql.errors import ConfigError
+from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.facade.changing import Changing
 from apikit_sql.facade.fetching import Fetching, Record, records_of
 from apikit_sql.facade.options import GraphQLOptions, TableOptions, Values, graphql_of, inspected_call, table_plan
@@ -26,6 +26,8 @@ from apikit_sql.facade.table import RemoteTable
 from apikit_sql.facade.wording import in_python, speaks_python
 from apikit_sql.plan.planner import Defaults
 from apikit_sql.scan.inspection import InspectorResult, inspect
+
+_ATTEMPTS = RetryConfig().max_attempts
 
 
 @speaks_python
@@ -48,7 +50,7 @@ class Apikit(Fetching, Changing):
         password: str | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float = 30,
-        max_attempts: int = 3,
+        max_attempts: int = _ATTEMPTS,
         max_retries: int | None = None,
         verify_ssl: bool = True,
         pagination: str | PaginationConfig | None = None,
@@ -60,11 +62,15 @@ class Apikit(Fetching, Changing):
 
         `auth` is 'none', 'bearer', 'apikey', 'basic' or an AuthConfig; a `token` alone means bearer, an `api_key`
         apikey, a `username` basic. Secrets are themselves, or references ('env:NAME', 'keyring:NAME'). `timeout` is
-        seconds for one attempt; a read is tried `max_attempts` times (`max_retries` is the same number). A limit of the
-        API is waited for up to `max_wait` seconds (60). Raises ConfigError that names every setting that is wrong.
+        seconds for one attempt, which always ends; a read is tried `max_attempts` times (`max_retries` is the same
+        number). A limit of the API is waited for up to `max_wait` seconds (60). Raises ConfigError that names every
+        setting that is wrong.
         """
         if isinstance(base_url, str) and is_name(base_url):
             message = f"base_url: {base_url!r} is no URL. Did you mean Apikit.from_name({base_url!r})?"
+            raise ConfigError(message)
+        if max_retries is not None and max_attempts not in {_ATTEMPTS, max_retries}:
+            message = f"max_attempts = {max_attempts} and max_retries = {max_retries} are one number: say it once."
             raise ConfigError(message)
         secrets = {"token": token, "api_key": api_key, "username": username, "password": password}
         settings = {
@@ -74,10 +80,9 @@ class Apikit(Fetching, Changing):
             "timeout": timeout,
             "retry": {"max_attempts": max_attempts if max_retries is None else max_retries},
             "verify_ssl": verify_ssl,
-            "pagination": pagination,
             "data_path": data_path,
         }
-        given = {name: value for name, value in settings.items() if value is not None}
+        given = settings | ({} if pagination is None else {"pagination": pagination})
         self._take(api_config(given), session, max_wait)
 
     @classmethod
@@ -88,16 +93,26 @@ class Apikit(Fetching, Changing):
 
         Raises ConnectorNotFoundError with near names, and ConfigError for a setting that is missing.
         """
+        if not isinstance(name, str):
+            message = f"a {type(name).__name__} is no connector's name: give one, such as 'github'."
+            raise CallError(message)
         connector = (session or default_session()).connector(name)
         config = connector if token is None else with_token(connector, token)
         return cls.from_config(config, max_wait=max_wait, session=session)
 
     @classmethod
     def from_config(
-        cls, config: ConnectorDefinition, *, max_wait: float | None = None, session: Session | None = None
+        cls,
+        config: ConnectorDefinition | Mapping[str, Any],
+        *,
+        max_wait: float | None = None,
+        session: Session | None = None,
     ) -> Self:
-        """The client of the API that `config` describes: an ApiConfig, or any ConnectorDefinition."""
-        return cls.__new__(cls)._take(config, session, max_wait)  # noqa: SLF001 - our own
+        """The client of the API that `config` describes: an ApiConfig or a dict of its settings, or a connector.
+
+        Raises ConfigError that names every setting that is wrong.
+        """
+        return cls.__new__(cls)._take(as_connector(config), session, max_wait)  # noqa: SLF001 - our own
 
     @classmethod
     def from_env(
@@ -134,7 +149,7 @@ class Apikit(Fetching, Changing):
         for an answer with errors, also beside data.
         """
         asked = graphql_of(self._connector, self._usual, endpoint, query, options)
-        return records_of(self._run(asked))
+        return self._run(asked, records_of)
 
     async def agraphql(self, endpoint: str, query: str, **options: Unpack[GraphQLOptions]) -> list[Record]:
         """The rows of a GraphQL query, which is posted to `endpoint`.
@@ -143,7 +158,7 @@ class Apikit(Fetching, Changing):
         for an answer with errors, also beside data.
         """
         asked = graphql_of(self._connector, self._usual, endpoint, query, options)
-        return records_of(await self._arun(asked))
+        return await self._arun(asked, records_of)
 
     def table(self, endpoint: str, **options: Unpack[TableOptions]) -> RemoteTable:
         """The records of `endpoint` as a table that is read each time it is used, with pushdown by DuckDB.
@@ -154,18 +169,24 @@ class Apikit(Fetching, Changing):
         with remembering(self._session):
             return RemoteTable(plan, self._session)
 
-    def inspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
+    def inspect(self, endpoint: str, *, params: Values = None, path_params: Values = None) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return self._inspect(endpoint, params, Event())
+        return self._inspect(endpoint, params, path_params, Event())
 
-    async def ainspect(self, endpoint: str, *, params: Values = None) -> InspectorResult:
+    async def ainspect(self, endpoint: str, *, params: Values = None, path_params: Values = None) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return await in_thread(partial(self._inspect, endpoint, params))
+        return await in_thread(self._session, partial(self._inspect, endpoint, params, path_params))
 
-    def _inspect(self, endpoint: str, params: Values, cancelled: Event) -> InspectorResult:
+    def _inspect(self, endpoint: str, params: Values, path_params: Values, cancelled: Event) -> InspectorResult:
         known = self._connector.name in self._session.connectors.names()
-        call = inspected_call(self._connector.name if known else self._connector.base_url, endpoint, params)
-        found = inspect(call, self._connector, self._session, cancelled, self._usual)
+        name = self._connector.name if known else self._connector.base_url
+        found = inspect(
+            inspected_call(name, endpoint, params, path_params),
+            self._connector,
+            self._session,
+            cancelled,
+            self._usual,
+        )
         error, evidence = (text and in_python(text) for text in (found.error, found.evidence))
         return replace(found, error=error, evidence=evidence)
 

@@ -1,8 +1,7 @@
-"""What a Python caller asks for -> the plan of it: options by name, times and lists as an API takes them."""
+"""What a Python caller asks for -> the plan of it."""
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
@@ -11,6 +10,7 @@ from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
+from apikit_sql.facade.values import as_sent
 from apikit_sql.plan.call import Call, checked_call, strategy_name
 from apikit_sql.plan.graphql import checked_graphql_call, plan_graphql
 from apikit_sql.plan.planner import Defaults, plan_call
@@ -128,10 +128,12 @@ def asked_of(
     Raises CallError for what cannot be asked.
     """
     refuse_unknown(known, options)
+    for name in ("paginate", "show_progress"):
+        check_flag(name, options.get(name, False))
     given = dict(options)
     shows_progress, paginate = given.pop("show_progress", False), given.pop("paginate", False)
     is_first_page = not paginate and given.get("pages") is None
-    call = _call(connector, endpoint, given | ({"pages": 1} if is_first_page else {}))
+    call = _call(connector.name, endpoint, given | ({"pages": 1} if is_first_page else {}))
     for name in fields_of(call.path):
         if name not in call.path_params:
             message = f"{connector.name} {call.path} needs {name}: say path_params={{{name!r}: ...}}."
@@ -149,12 +151,12 @@ def asked_of(
 def table_plan(connector: ConnectorDefinition, usual: Defaults, endpoint: str, options: TableOptions) -> ScanPlan:
     """The plan of the table of `endpoint`. Raises CallError for what cannot be asked."""
     refuse_unknown(TableOptions, options)
-    return plan_call(_call(connector, endpoint, options), connector, usual)
+    return plan_call(_call(connector.name, endpoint, options), connector, usual)
 
 
-def inspected_call(name: str, endpoint: str, params: Values) -> Call:
+def inspected_call(name: str, endpoint: str, params: Values, path_params: Values) -> Call:
     """The call that asks `endpoint` of the API of this `name` once."""
-    return checked_call({"connector": name, "path": endpoint, "params": as_sent(params or {})})
+    return _call(name, endpoint, {"params": params, "path_params": path_params})
 
 
 def graphql_of(
@@ -163,6 +165,7 @@ def graphql_of(
     """What a GraphQL query asks. Raises CallError for anything but one query, and where it cannot be paginated."""
     refuse_unknown(GraphQLOptions, options)
     given, paginate = dict(options), options.get("paginate", False)
+    check_flag("paginate", paginate)
     given.pop("paginate", None)
     if paginate and given.get("connection_path") is None:
         message = "graphql: paginate needs connection_path, the connection whose pages are to be followed."
@@ -171,7 +174,7 @@ def graphql_of(
         "connector": connector.name,
         "path": endpoint,
         "query": query,
-        "variables": as_sent(given.get("variables")),
+        "variables": as_sent(given.get("variables"), "variables", has_decimals=False),
     }
     call = checked_graphql_call({name: value for name, value in given.items() if value is not None})
     plan = plan_graphql(call, connector, usual)
@@ -181,20 +184,11 @@ def graphql_of(
     return Asked(plan, trip, is_first_page=not paginate)
 
 
-def as_sent(value: object) -> object:
-    """`value` as an API takes it: times as RFC 3339 in UTC, every sequence and set as a list."""
-    match value:
-        case dt.datetime():
-            moment = value.replace(tzinfo=dt.UTC) if value.tzinfo is None else value.astimezone(dt.UTC)
-            return moment.isoformat().removesuffix("+00:00") + "Z"
-        case dt.date():
-            return value.isoformat()
-        case list() | tuple() | set() | frozenset():
-            return [as_sent(each) for each in value]
-        case Mapping():
-            return {name: as_sent(each) for name, each in value.items()}
-        case _:
-            return value
+def check_flag(name: str, value: object) -> None:
+    """Raise CallError where the option called `name` is neither True nor False."""
+    if not isinstance(value, bool):
+        message = f"{name} must be True or False, not {value!r}."
+        raise CallError(message)
 
 
 def refuse_unknown(known: type, options: Mapping[str, object]) -> None:
@@ -208,7 +202,7 @@ def refuse_unknown(known: type, options: Mapping[str, object]) -> None:
             raise CallError(message)
 
 
-def _call(connector: ConnectorDefinition, endpoint: str, options: Mapping[str, object]) -> Call:
+def _call(connector: str, endpoint: str, options: Mapping[str, object]) -> Call:
     """The call that `options` describe."""
     if not isinstance(endpoint, str):
         message = f"an endpoint is a path, '/issues', or the name of a stream, not {type(endpoint).__name__}."
@@ -221,5 +215,5 @@ def _call(connector: ConnectorDefinition, endpoint: str, options: Mapping[str, o
         given["pagination"] = strategy
     for name in ("params", "path_params", "keys"):
         if name in given:
-            given[name] = as_sent(given[name])
-    return checked_call({"connector": connector.name, "path": endpoint, **given})
+            given[name] = as_sent(given[name], name)
+    return checked_call({"connector": connector, "path": endpoint, **given})

@@ -14,7 +14,7 @@ from apikit_sql.connector.findings import explain
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.connector.template import check_path, fields_of, fill_path
-from apikit_sql.errors import CallError
+from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.call import Call, filter_key_columns
 from apikit_sql.plan.columns import (
@@ -93,7 +93,7 @@ def ad_hoc_connector(
         before = urlsplit(base_url).path
         own = tuple(p.removeprefix(before) for p in posts if p.startswith(before + "/"))
         return ConnectorDefinition(name=host, base_url=base_url, auth=auth, read_posts=own)
-    except (ValidationError, ValueError):
+    except (ConfigError, ValueError):
         message = "apikit: the connector is not a base URL (https://host, a port, a path); parameters go into params."
         raise CallError(message) from None
 

@@ -93,7 +93,7 @@ def inspected_plan(call: Call, connector: ConnectorDefinition, usual: Defaults =
     """The plan of what is asked, its columns not declared. Raises CallError where a field of the path is open."""
     path = call.path if call.path.startswith("/") or call.path not in connector.streams else ""
     template = path or connector.streams[call.path].path
-    if fields := fields_of(template):
+    if fields := [each for each in fields_of(template) if each not in call.path_params]:
         filled = template.replace(f"{{{fields[0]}}}", "...")
         message = f"apikit_inspect: {template} needs {', '.join(fields)}. Write the path with its values: {filled!r}."
         raise CallError(message)

@@ -22,6 +22,7 @@ from apikit_sql import (
     ConfigError,
     DecodeError,
     DryRunResult,
+    OutputError,
     PaginationConfig,
     PaginationError,
     RequestError,
@@ -267,6 +268,44 @@ def test_an_unknown_format_lists_those_there_are(api: FakeApi, client: Apikit, d
     assert api.seen == []
 
 
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize(
+    ("target", "error", "words"),
+    [
+        (None, CallError, "a NoneType is nothing to write to"),
+        (io.StringIO(), CallError, "a StringIO is nothing to write to"),
+        ("", OutputError, "it is a folder"),
+        ("no/file", OutputError, "its folder is not there"),
+        ("a-file/file", OutputError, "a part of its folder is a file"),
+    ],
+)
+def test_a_bad_target_costs_no_request(  # noqa: PLR0917 - fixtures and parameters
+    api: FakeApi,
+    client: Apikit,
+    door: Door,
+    format_: str,
+    target: Any,
+    error: type[Exception],
+    words: str,
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "a-file").touch()
+    file_path = tmp_path / target if isinstance(target, str) else target
+
+    with pytest.raises(error, match=words):
+        call(door, client, "fetch_to_file", "/items", format=format_, file_path=file_path, paginate=True)
+
+    assert api.seen == []
+
+
+@pytest.mark.parametrize("values", [[1, "x", None], [[1], [2]]])
+def test_values_that_are_no_objects_have_one_field(api: FakeApi, client: Apikit, door: Door, values: list[Any]) -> None:
+    api.routes["/values"] = httpx.Response(200, json=values)
+
+    assert call(door, client, "fetch_records", "/values") == [{"value": each} for each in values]
+    assert first(door, client, 9, "/values") == [{"value": each} for each in values]
+
+
 def test_an_unknown_stream_lists_those_there_are(session: Session, door: Door) -> None:
     with pytest.raises(CallError, match=r"demo has no stream 'isues' .*issues"):
         call(door, Apikit.from_name("demo", session=session), "fetch_records", "isues")
@@ -363,14 +402,16 @@ def test_progress_counts_on_a_terminal(
         ("polars", "fetch_polars", "polars"),
     ],
 )
-def test_an_extra_that_is_not_there_is_named(
-    client: Apikit, module: str, method: str, extra: str, monkeypatch: pytest.MonkeyPatch
+def test_an_extra_that_is_not_there_is_named(  # noqa: PLR0917 - fixtures and parameters
+    api: FakeApi, client: Apikit, door: Door, module: str, method: str, extra: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     monkeypatch.setitem(sys.modules, module, None)
 
     with pytest.raises(ConfigError, match=rf"pip install 'apikit_sql\[{extra}\]'"):
-        getattr(client, method)("/one", show_progress=True)
+        call(door, client, method, "/one", show_progress=True)
+
+    assert api.seen == []
 
 
 class CountingServer(DemoServer):
