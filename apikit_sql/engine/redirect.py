@@ -32,7 +32,7 @@ def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[st
     if url.userinfo or origin_of(str(url)) not in allowed:
         message = (
             f"{plan.connector}: a {what} leads to {origin}, away from {plan.base_url}. If that is right, add it to the "
-            "manifest's allowed_origins."
+            "allowed_origins of its manifest, or of its ApiConfig."
         )
         raise OriginError(redact(message, secrets))
     if carries_secret(str(url), secrets):

@@ -20,6 +20,7 @@ from apikit_sql.redaction import is_secret_header, redact, redact_url
 from apikit_sql.secrets import is_reference
 
 _LONGEST_REASON = 200  # characters of an API's own error message
+_SET_IT = "Set its token: [auth] in its manifest, install(con, tokens={...}), or in Python Apikit(..., token=...)."
 _AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
 _PATIENCES = (60, 120, 300, 600, 1800, 3600)  # seconds that an error proposes as max_wait
 
@@ -54,7 +55,7 @@ def _told_of(plan: RequestPlan, access: Access) -> str:
     if not access.credential.mark and is_reference(name):
         return f"no credential was sent, for {name} is not set."
     if not access.credential.mark:
-        return "no credential was sent. Give one under [auth], or in install(con, tokens={...})."
+        return f"no credential was sent. {_SET_IT}"
     return f"the credential ({name}) was refused."
 
 

@@ -64,8 +64,8 @@ class ScanRecord:
 
     `state` is 'closed' where the reader wanted no more, as LIMIT does. `is_truncated` tells that `pages` stopped a trip
     that had more. `drifted` and `unseen` count, by column and by field, the values made NULL and the fields without a
-    column; `unfollowed` are connections of a GraphQL query that had a next page; `skipped` are the errors of trips that
-    were passed over.
+    column; `doubts` are of what the first page has not told; `unfollowed` are connections of a GraphQL query that had a
+    next page; `skipped` are the errors of trips that were passed over.
     """
 
     def __init__(
@@ -89,6 +89,7 @@ class ScanRecord:
         self.is_truncated = False
         self.drifted: Counter[str] = Counter()
         self.unseen: Counter[str] = Counter()
+        self.doubts: set[str] = set()
         self.unfollowed: set[str] = set()
         self._has_inferred = plan is not None and plan.columns is None
         self.allowance = self._own_allowance(plan.max_requests if plan else None) if allowance is None else allowance
@@ -110,7 +111,7 @@ class ScanRecord:
     def _own_allowance(self, most: int | None) -> Allowance:
         refusal = (
             f"{self.connector} {self.path}: max_requests = {most} are sent and the scan is not at its end. "
-            "Say a larger max_requests, or stop earlier with LIMIT or pages := ..."
+            "Say a larger max_requests, or stop earlier: pages := ..., or LIMIT in SQL."
         )
         return Allowance(most, refusal)
 
@@ -154,6 +155,7 @@ class ScanRecord:
                 f"{name}: {len(self.skipped)} of {self.trips} trips failed and were skipped; apikit_errors() lists "
                 f"them. The first: {self.skipped[0]}"
             )
+        yield from sorted(self.doubts)
         if self.drifted:
             columns = ", ".join(f"{column}: {number}" for column, number in sorted(self.drifted.items()))
             yield f"{name}: {self.drifted.total()} values do not fit their columns and are NULL ({columns})."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from apikit_sql.engine.pages import AsyncPages, Pages
@@ -20,6 +20,10 @@ class ScanPages:
     pages: Pages
     record: ScanRecord
     hide: Callable[[str], str] = str  # masks secrets
+
+    def saying(self, say: Callable[[str], str]) -> Self:
+        """The scan, whose warnings are worded by `say`."""
+        return replace(self, hide=lambda text: say(self.hide(text)))
 
     def __enter__(self) -> Self:
         """The scan, whose pages may be read."""
@@ -38,6 +42,10 @@ class AsyncScanPages:
     pages: AsyncPages
     record: ScanRecord
     hide: Callable[[str], str] = str  # masks secrets
+
+    def saying(self, say: Callable[[str], str]) -> Self:
+        """The scan, whose warnings are worded by `say`."""
+        return replace(self, hide=lambda text: say(self.hide(text)))
 
     async def __aenter__(self) -> Self:
         """The scan, whose pages may be read."""

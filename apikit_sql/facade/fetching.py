@@ -17,8 +17,9 @@ from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
-from apikit_sql.facade.options import Asked, FetchOptions, asked_of
+from apikit_sql.facade.options import Asked, FetchOptions, FileOptions, FrameOptions, asked_of
 from apikit_sql.facade.reading import areading, in_thread, reading, remembering
+from apikit_sql.facade.wording import python_words
 from apikit_sql.output.frames import need, pandas_frame, polars_frame
 from apikit_sql.output.tables import arrow_table
 from apikit_sql.output.target import Target, check
@@ -49,7 +50,7 @@ class Fetching(Caller):
         self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
     ) -> list[Record] | DryRunResult:
         """The records of `endpoint` as dicts, as they came; of a list of values each is `{"value": ...}`."""
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FetchOptions)
         return shown(asked.plan.request) if dry_run else self._run(asked, records_of)
 
     @overload
@@ -62,25 +63,25 @@ class Fetching(Caller):
         self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
     ) -> list[Record] | DryRunResult:
         """The records of `endpoint` as dicts, as they came; of a list of values each is `{"value": ...}`."""
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FetchOptions)
         return shown(asked.plan.request) if dry_run else await self._arun(asked, records_of)
 
     @overload
     def fetch_polars(
-        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FrameOptions]
     ) -> pl.DataFrame: ...
     @overload
     def fetch_polars(
-        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FrameOptions]
     ) -> DryRunResult: ...
     def fetch_polars(
-        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pl.DataFrame | DryRunResult:
         """The records of `endpoint` as a polars data frame: objects as columns `a__b` and lists as JSON text.
 
         Not flat, they are Struct and List. Columns hold every value of all pages exactly.
         """
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FrameOptions)
         if dry_run:
             return shown(asked.plan.request)
         need("polars")
@@ -89,20 +90,20 @@ class Fetching(Caller):
 
     @overload
     async def afetch_polars(
-        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FrameOptions]
     ) -> pl.DataFrame: ...
     @overload
     async def afetch_polars(
-        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FrameOptions]
     ) -> DryRunResult: ...
     async def afetch_polars(
-        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pl.DataFrame | DryRunResult:
         """The records of `endpoint` as a polars data frame: objects as columns `a__b` and lists as JSON text.
 
         Not flat, they are Struct and List. Columns hold every value of all pages exactly.
         """
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FrameOptions)
         if dry_run:
             return shown(asked.plan.request)
         need("polars")
@@ -111,20 +112,20 @@ class Fetching(Caller):
 
     @overload
     def fetch_pandas(
-        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FrameOptions]
     ) -> pd.DataFrame: ...
     @overload
     def fetch_pandas(
-        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FrameOptions]
     ) -> DryRunResult: ...
     def fetch_pandas(
-        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pd.DataFrame | DryRunResult:
         """The records of `endpoint` as a pandas data frame of Arrow's types: objects as columns `a__b`, lists as text.
 
         Not flat, they are struct and list. Columns hold every value of all pages exactly.
         """
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FrameOptions)
         if dry_run:
             return shown(asked.plan.request)
         need("pandas")
@@ -133,20 +134,20 @@ class Fetching(Caller):
 
     @overload
     async def afetch_pandas(
-        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: No = False, **options: Unpack[FrameOptions]
     ) -> pd.DataFrame: ...
     @overload
     async def afetch_pandas(
-        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: Yes, **options: Unpack[FrameOptions]
     ) -> DryRunResult: ...
     async def afetch_pandas(
-        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = True, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pd.DataFrame | DryRunResult:
         """The records of `endpoint` as a pandas data frame of Arrow's types: objects as columns `a__b`, lists as text.
 
         Not flat, they are struct and list. Columns hold every value of all pages exactly.
         """
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FrameOptions)
         if dry_run:
             return shown(asked.plan.request)
         need("pandas")
@@ -155,43 +156,43 @@ class Fetching(Caller):
 
     @overload
     def fetch_arrow(
-        self, endpoint: str, *, flatten: bool = False, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = False, dry_run: No = False, **options: Unpack[FrameOptions]
     ) -> pa.Table: ...
     @overload
     def fetch_arrow(
-        self, endpoint: str, *, flatten: bool = False, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = False, dry_run: Yes, **options: Unpack[FrameOptions]
     ) -> DryRunResult: ...
     def fetch_arrow(
-        self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pa.Table | DryRunResult:
         """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FrameOptions)
         finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
         return shown(asked.plan.request) if dry_run else self._run(asked, finish)
 
     @overload
     async def afetch_arrow(
-        self, endpoint: str, *, flatten: bool = False, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = False, dry_run: No = False, **options: Unpack[FrameOptions]
     ) -> pa.Table: ...
     @overload
     async def afetch_arrow(
-        self, endpoint: str, *, flatten: bool = False, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = False, dry_run: Yes, **options: Unpack[FrameOptions]
     ) -> DryRunResult: ...
     async def afetch_arrow(
-        self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pa.Table | DryRunResult:
         """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
-        asked = asked_of(self._connector, endpoint, options)
+        asked = self._asked(endpoint, options, FrameOptions)
         finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
         return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
 
     @overload
     def fetch_to_file(
-        self, endpoint: str, *, format: str, file_path: Target, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: No = False, **options: Unpack[FileOptions]
     ) -> None: ...
     @overload
     def fetch_to_file(
-        self, endpoint: str, *, format: str, file_path: Target, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: Yes, **options: Unpack[FileOptions]
     ) -> DryRunResult: ...
     def fetch_to_file(
         self,
@@ -200,14 +201,15 @@ class Fetching(Caller):
         format: str,  # noqa: A002 - the word that users write
         file_path: Target,
         dry_run: bool = False,
-        **options: Unpack[FetchOptions],
+        **options: Unpack[FileOptions],
     ) -> DryRunResult | None:
         """Write the records of `endpoint`, a page at a time, to a path or a binary file object.
 
         Columns are those of the first page, where the format has any. Raises OutputError, and SchemaDriftError for a
         later value that does not fit; then a file that was there before is unchanged, and a buffer has what had come.
         """
-        asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
+        writer = get_writer(format)
+        asked = self._asked(endpoint, options, FileOptions if writer.needs_columns else FetchOptions)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
         check(file_path)
@@ -216,11 +218,11 @@ class Fetching(Caller):
 
     @overload
     async def afetch_to_file(
-        self, endpoint: str, *, format: str, file_path: Target, dry_run: No = False, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: No = False, **options: Unpack[FileOptions]
     ) -> None: ...
     @overload
     async def afetch_to_file(
-        self, endpoint: str, *, format: str, file_path: Target, dry_run: Yes, **options: Unpack[FetchOptions]
+        self, endpoint: str, *, format: str, file_path: Target, dry_run: Yes, **options: Unpack[FileOptions]
     ) -> DryRunResult: ...
     async def afetch_to_file(
         self,
@@ -229,14 +231,15 @@ class Fetching(Caller):
         format: str,  # noqa: A002 - the word that users write
         file_path: Target,
         dry_run: bool = False,
-        **options: Unpack[FetchOptions],
+        **options: Unpack[FileOptions],
     ) -> DryRunResult | None:
         """Write the records of `endpoint`, a page at a time, to a path or a binary file object.
 
         Columns are those of the first page, where the format has any. Raises OutputError, and SchemaDriftError for a
         later value that does not fit; then a file that was there before is unchanged, and a buffer has what had come.
         """
-        asked, writer = asked_of(self._connector, endpoint, options), get_writer(format)
+        writer = get_writer(format)
+        asked = self._asked(endpoint, options, FileOptions if writer.needs_columns else FetchOptions)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
         check(file_path)
@@ -244,18 +247,23 @@ class Fetching(Caller):
 
     def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
-        asked = asked_of(self._connector, endpoint, {"paginate": True, **options})
-        with reading(self._session, asked, Event()) as scan:
-            for page in scan.pages:
-                yield from records_of([page])
+        with python_words():
+            asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
+            with reading(self._session, asked, Event()) as scan:
+                for page in scan.pages:
+                    yield from records_of([page])
 
     async def astream(self, endpoint: str, **options: Unpack[FetchOptions]) -> AsyncGenerator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
-        asked = asked_of(self._connector, endpoint, {"paginate": True, **options})
-        async with areading(self._session, asked, Event()) as pages:
-            async for page in pages:
-                for record in records_of([page]):
-                    yield record
+        with python_words():
+            asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
+            async with areading(self._session, asked, Event()) as pages:
+                async for page in pages:
+                    for record in records_of([page]):
+                        yield record
+
+    def _asked(self, endpoint: str, options: FetchOptions, known: type[FetchOptions]) -> Asked:
+        return asked_of(self._connector, self._usual, endpoint, options, known)
 
     def _run(self, asked: Asked, finish: Finish[T]) -> T:
         with reading(self._session, asked, Event()) as scan:
@@ -288,7 +296,7 @@ def _write(session: Session, asked: Asked, writer: Writer, target: Target, cance
         columns = columns_of(asked.plan, session, cancelled) if writer.needs_columns else None
     with (
         reading(session, asked, cancelled) as scan,
-        writer.open(target, columns, record=scan.record, fills=asked.fills) as write,
+        writer.open(target, columns, on_drift=asked.plan.on_drift, record=scan.record, fills=asked.fills) as write,
     ):
         for page in scan.pages:
             write(page)

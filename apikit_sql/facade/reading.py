@@ -21,6 +21,7 @@ from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ApikitError, ApikitWarning, DecodeError
 from apikit_sql.facade.options import Asked
 from apikit_sql.facade.progress import Show, progress
+from apikit_sql.facade.wording import in_python
 
 T = TypeVar("T")
 
@@ -40,7 +41,7 @@ def reading(session: Session, asked: Asked, cancelled: Event) -> Iterator[Readin
         remembering(session),
         session.running(cancelled) as running,
         progress(asked.plan.shown, is_wanted=asked.shows_progress) as show,
-        session.pages(asked.plan, [asked.trip], cancelled) as scan,
+        session.pages(asked.plan, [asked.trip], cancelled).saying(in_python) as scan,
         closing(_each(scan, running, show)) as pages,
     ):
         yield Reading(pages, scan.record)
@@ -56,7 +57,7 @@ async def areading(session: Session, asked: Asked, cancelled: Event) -> AsyncIte
         progress(asked.plan.shown, is_wanted=asked.shows_progress) as show,
     ):
         async with (
-            await session.apages(asked.plan, [asked.trip], cancelled) as scan,
+            (await session.apages(asked.plan, [asked.trip], cancelled)).saying(in_python) as scan,
             aclosing(_aeach(scan, running, show)) as pages,
         ):
             yield pages
@@ -125,6 +126,6 @@ def remembering(session: Session) -> Iterator[None]:
 
 def _tell_rest(asked: Asked, record: ScanRecord) -> None:
     """Warn where the API has more than the first page, and no more was asked for."""
-    if record.is_truncated:
+    if asked.is_first_page and record.is_truncated:
         message = f"{asked.plan.shown} has more pages than the one that was read. Say paginate=True for all of them."
-        warnings.warn(message, ApikitWarning, stacklevel=6)  # whoever has called a method of the client
+        warnings.warn(message, ApikitWarning, stacklevel=7)  # whoever has called a method of the client

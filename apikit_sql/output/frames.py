@@ -66,7 +66,7 @@ def polars_frame(
     if not chosen:
         empty: pl.DataFrame = polars.DataFrame()
         return empty
-    decoder = PageDecoder(chosen)
+    decoder = PageDecoder(chosen, has_options=False)
     batches = [decoder.decode(page, fills) for page in held]
     table = pa.Table.from_batches(batches, pa.schema([(c.name, storage_type(c.type)) for c in chosen]))
     frame: pl.DataFrame = polars.DataFrame(table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -53,7 +54,9 @@ def get_writer(format: str) -> Writer:  # noqa: A002 - the word that users write
     for known in get_args(Format):
         if known == format:
             return Writer(known)
-    message = f"{format!r} is no output format. Formats are {', '.join(get_args(Format))}."
+    near = difflib.get_close_matches(str(format).lower(), get_args(Format), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    message = f"{format!r} is no output format. {hint}Formats are {', '.join(get_args(Format))}."
     raise ConfigError(message)
 
 
@@ -110,6 +113,6 @@ class Writer:
             message = f"{self.format} is a format of columns: which are they?"
             raise CallError(message)
         chosen = flat_columns(columns) if self.format == "csv" else tuple(columns)
-        decoder = PageDecoder(chosen, on_drift=on_drift, record=record)
+        decoder = PageDecoder(chosen, on_drift=on_drift, record=record, has_options=record is not None)
         with _OF_COLUMNS[self.format](target, chosen) as write_table, joined(write_table) as add:
             yield lambda page: add(project(decoder.decode(page, fills), chosen))

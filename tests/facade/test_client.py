@@ -279,6 +279,14 @@ def test_a_twin_has_the_same_arguments_and_the_same_docstring(name: str) -> None
     assert inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
 
 
+def test_every_method_is_in_the_types_that_a_caller_sees() -> None:
+    seen = (Path(__file__).parents[1] / "typing_api.py").read_text(encoding="utf-8")
+
+    assert [name for name in PUBLIC if f"assert_type(client.{name}(" not in seen
+            and f"assert_type(await client.{name}(" not in seen
+            and f"assert_type((await client.{name}(" not in seen] == []  # fmt: skip
+
+
 @pytest.mark.parametrize("name", ["Apikit", "ApiConfig", "DryRunResult", "InspectorResult", "FetchOptions"])
 def test_the_door_is_public(name: str) -> None:
     assert name in apikit_sql.__all__

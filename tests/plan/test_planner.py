@@ -215,7 +215,9 @@ def test_a_hostile_path_is_refused(path: str) -> None:
 
 
 def test_a_path_that_nothing_fills_is_refused_with_what_to_write() -> None:
-    with pytest.raises(CallError, match=r"nothing fills \{owner\} in /\{owner\}/x. Say path_params := \{owner: ...\}"):
+    with pytest.raises(
+        CallError, match=r"nothing fills \{owner\} in /\{owner\}/x. Say path_params := \{'owner': ...\}"
+    ):
         plan("/{owner}/x")
 
 
