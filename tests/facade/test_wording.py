@@ -256,6 +256,27 @@ def test_pandas_makes_no_garbage_of_a_table(client: Apikit) -> None:
     assert list(pa.table(items).to_pandas()["id"]) == list(range(25))
 
 
+@pytest.mark.parametrize(("format_", "name"), [("csv", "o.parquet"), ("parquet", "o.csv.gz"), ("json", "o.duckdb")])
+def test_a_files_name_is_of_its_format(  # noqa: PLR0917 - fixtures and parameters
+    api: FakeApi, client: Apikit, door: Door, tmp_path: Any, format_: str, name: str
+) -> None:
+    with pytest.raises(CallError, match=f"is the name of a file of .*, but the format is {format_}"):
+        call(door, client, "fetch_to_file", "/items", format=format_, file_path=tmp_path / name)
+    with pytest.raises(CallError, match=f"but the format is {format_}"):
+        get_writer(format_).write([{"id": 1}], tmp_path / name)
+
+    assert (api.seen, list(tmp_path.iterdir())) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"), [("ndjson", "o.json"), ("json", "o.ndjson.gz"), ("csv", "o"), ("csv", "o.v1")]
+)
+def test_a_name_of_its_kind_or_of_none_will_do(tmp_path: Any, format_: str, name: str) -> None:
+    get_writer(format_).write([{"id": 1}], tmp_path / name)
+
+    assert (tmp_path / name).stat().st_size
+
+
 def test_a_data_frame_is_no_records(tmp_path: Any) -> None:
     with pytest.raises(CallError, match=r"df\.to_dicts\(\) \(polars\) or df\.to_dict\('records'\) \(pandas\)"):
         get_writer("csv").write(pl.DataFrame({"id": [1]}), tmp_path / "x.csv")  # type: ignore[arg-type]
