@@ -84,7 +84,7 @@ CASES: list[tuple[str, Any, dict[str, Any], type[ApikitError], str]] = [
     ("fetch_records", "/a?b=1", {}, CallError, r"as params={'name': value}\.$"),
     ("fetch_records", "/items", {"params": "limit=1"}, CallError, r"^params: must be an object: {\.\.\.}$"),
     ("fetch_polars", "/items", {"columns": ["id"]}, CallError, r"^columns: must be an object: {\.\.\.}$"),
-    ("fetch_polars", "/items", {"columns": {"id": int}}, CallError, r"^columns\.id: must be an object: {\.\.\.}$"),
+    ("fetch_polars", "/items", {"columns": {"id": int}}, CallError, r"^columns\.id: must be the name of a type, 'BIGINT', or"),
     ("fetch_records", "/items", {"strategy": "page"}, CallError,
      r"needs page_param\. Say strategy=PaginationConfig\(strategy='page', page_param='page', limit_param=\.\.\.\), as the API"),
     ("fetch_records", "/items", {"page_size": 5}, CallError, r"Say strategy=PaginationConfig\(strategy='auto', limit_param=\.\.\.\)"),
@@ -175,7 +175,7 @@ def test_whose_api_it_is_is_told_in_python(session: Session) -> None:
         Apikit("github")
     with pytest.raises(ConnectorNotFoundError, match=r"in Python Apikit\('https://api\.test'\)\.$"):
         Apikit.from_name("https://api.test", session=session)
-    with pytest.raises(ConfigError, match=r"STRIPE_API_KEY is not set\. Set it, or in Python give it: token="):
+    with pytest.raises(ConfigError, match=r"STRIPE_API_KEY is not set\. Set it, or in Python say token='"):
         Apikit.from_name("stripe", session=session).fetch_records("customers")
     with pytest.raises(ConfigError, match="max_wait: -1 is not a number of seconds"):
         Apikit(BASE_URL, max_wait=-1)
