@@ -7,7 +7,7 @@ import httpx
 from apikit_sql.errors import OriginError, RequestError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import carries_secret, redact, redact_url
+from apikit_sql.redaction import carries_secret, is_secret_header, redact, redact_url
 
 #: How many redirects one request may take.
 MOST_REDIRECTS = 5
@@ -38,6 +38,13 @@ def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[st
     if carries_secret(str(url), secrets):
         message = f"{plan.connector}: a {what} to {origin} carries the credential along; it was not followed."
         raise OriginError(redact(message, secrets))
+
+
+def without_credentials(request: httpx.Request) -> httpx.Request:
+    """`request`, which leaves home, without the headers that carry credentials, whoever has given them."""
+    for name in [name for name in request.headers if is_secret_header(name)]:
+        del request.headers[name]
+    return request
 
 
 def redirect_target(plan: RequestPlan, response: httpx.Response, secrets: tuple[str, ...]) -> httpx.URL | None:

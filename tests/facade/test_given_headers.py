@@ -80,3 +80,16 @@ def test_a_dry_run_does_not_show_the_clients_own_secret(
     assert found.body == '{"t": "***REDACTED***", "of": ["***REDACTED***"], "id": 1}'
     assert found.params == {"q": "***REDACTED***"}
     assert "s3cr3t" not in capsys.readouterr().err
+
+
+def test_they_stay_at_home(api: FakeApi, session: Session, door: Door) -> None:
+    api.routes["/items"] = httpx.Response(307, headers={"location": "https://other.test/there"})
+    api.routes["/there"] = httpx.Response(200, json=[{"id": 1}])
+    config = ApiConfig(base_url=BASE_URL, headers=GIVEN | {"X-Version": "2"}, allowed_origins=("https://other.test",))
+
+    assert call(door, Apikit.from_config(config, session=session), "fetch_records", "/items") == [{"id": 1}]
+
+    home, away = (each.headers for each in api.seen)
+    assert [home.get(name) for name in GIVEN] == list(GIVEN.values())
+    assert [away.get(name) for name in GIVEN] == [None] * 3
+    assert away["x-version"] == "2"

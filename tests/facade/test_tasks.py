@@ -2,8 +2,8 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -89,25 +89,22 @@ def test_changes_leave_the_loops_own_threads_alone(api: FakeApi, client: Apikit)
     assert asyncio.run(main()) == [{}] * 60
 
 
-def test_a_cancelled_task_lets_its_thread_know(api: FakeApi, session: Session) -> None:
-    spent = {"x-ratelimit-limit": "9", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "20"}
-    api.routes["/limited"] = httpx.Response(200, json={}, headers=spent)
-    client = Apikit("https://api.test", session=session)
+def test_a_cancelled_task_lets_its_thread_know(api: FakeApi, client: Apikit, tmp_path: Path) -> None:
+    api.routes["/slow"] = Busy(Table(RECORDS * 100, "next_url", page_size=1), 0.01)
 
     async def main() -> None:
-        await client.apost("/limited", {})
-        waiting = asyncio.create_task(client.apost("/limited", {}))
-        await asyncio.sleep(0.1)
-        waiting.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await waiting
+        writing = client.afetch_to_file("/slow", format="ndjson", file_path=tmp_path / "out", paginate=True)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(writing, 0.1)
 
     asyncio.run(main())
-    began = time.monotonic()
-    session.close()  # which waits for changes under way
+    for thread in threading.enumerate():
+        if thread.name == "apikit-task":
+            thread.join(10)
 
-    assert time.monotonic() - began < 10
-    assert len(api.seen) == 1
+    assert not [thread for thread in threading.enumerate() if thread.name == "apikit-task"]
+    assert len(api.seen) < 2_000
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_stream_that_the_loop_ends_is_closed(api: FakeApi, session: Session) -> None:

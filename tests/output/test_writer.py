@@ -119,6 +119,14 @@ def test_a_number_of_39_digits_is_told_where_decimals_end(tmp_path: Path) -> Non
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_number_that_is_longer_still_makes_its_column_json(tmp_path: Path) -> None:
+    get_writer("parquet").write([{"v": 10**39}, {"v": 1}], tmp_path / "data.parquet")
+
+    with duckdb.connect() as con:
+        found = con.sql(f"SELECT typeof(v), v FROM '{tmp_path}/data.parquet'").fetchall()
+    assert found == [("JSON", str(10**39)), ("JSON", "1")]
+
+
 # --- places ----------------------------------------------------------------------------------------------------------
 
 
