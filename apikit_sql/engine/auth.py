@@ -93,7 +93,7 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
         return replace(ANONYMOUS, name=missing[0])
     if missing:
         what = missing[0] or "a secret"
-        else_ = ", or in Python give it: token=..." if auth.type in {"bearer", "apikey"} else ""
+        else_ = ", or in Python say token='...'" if auth.type in {"bearer", "apikey"} else ""
         message = f"{connector}: {what} is not set. Set it{else_}."
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}

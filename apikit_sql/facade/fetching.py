@@ -22,7 +22,7 @@ from apikit_sql.facade.reading import areading, in_thread, reading, remembering
 from apikit_sql.facade.wording import python_words
 from apikit_sql.output.frames import need, pandas_frame, polars_frame
 from apikit_sql.output.tables import arrow_table
-from apikit_sql.output.target import Target, check
+from apikit_sql.output.target import Target
 from apikit_sql.output.writer import Writer, get_writer
 from apikit_sql.scan.dataset import columns_of
 from apikit_sql.scan.decode import read_records
@@ -212,7 +212,7 @@ class Fetching(Caller):
         asked = self._asked(endpoint, options, FileOptions if writer.needs_columns else FetchOptions)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
-        check(file_path)
+        writer.check(file_path)
         _write(self._session, asked, writer, file_path, Event())
         return None
 
@@ -242,7 +242,7 @@ class Fetching(Caller):
         asked = self._asked(endpoint, options, FileOptions if writer.needs_columns else FetchOptions)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
-        check(file_path)
+        writer.check(file_path)
         return await in_thread(self._session, partial(_write, self._session, asked, writer, file_path))
 
     def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:

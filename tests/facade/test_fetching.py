@@ -556,7 +556,12 @@ def test_twenty_at_once_share_their_connections_and_the_limit() -> None:
     client = Apikit.from_config(ApiConfig(base_url=server.base_url, rate_limit=limit), session=session)
 
     async def main() -> list[pl.DataFrame]:
-        asked = (client.afetch_polars("/events", params={"page": 1}, paginate=True) for _ in range(20))
+        options: dict[str, Any] = {
+            "params": {"page": 1},
+            "paginate": True,
+            "concurrency": 1,
+        }  # so twenty requests under way at most
+        asked = (client.afetch_polars("/events", **options) for _ in range(20))
         return list(await asyncio.gather(*asked))
 
     frames = asyncio.run(main())

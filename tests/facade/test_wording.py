@@ -84,7 +84,7 @@ CASES: list[tuple[str, Any, dict[str, Any], type[ApikitError], str]] = [
     ("fetch_records", "/a?b=1", {}, CallError, r"as params={'name': value}\.$"),
     ("fetch_records", "/items", {"params": "limit=1"}, CallError, r"^params: must be an object: {\.\.\.}$"),
     ("fetch_polars", "/items", {"columns": ["id"]}, CallError, r"^columns: must be an object: {\.\.\.}$"),
-    ("fetch_polars", "/items", {"columns": {"id": int}}, CallError, r"^columns\.id: must be an object: {\.\.\.}$"),
+    ("fetch_polars", "/items", {"columns": {"id": int}}, CallError, r"^columns\.id: must be the name of a type, 'BIGINT', or"),
     ("fetch_records", "/items", {"strategy": "page"}, CallError,
      r"needs page_param\. Say strategy=PaginationConfig\(strategy='page', page_param='page', limit_param=\.\.\.\), as the API"),
     ("fetch_records", "/items", {"page_size": 5}, CallError, r"Say strategy=PaginationConfig\(strategy='auto', limit_param=\.\.\.\)"),
@@ -175,7 +175,7 @@ def test_whose_api_it_is_is_told_in_python(session: Session) -> None:
         Apikit("github")
     with pytest.raises(ConnectorNotFoundError, match=r"in Python Apikit\('https://api\.test'\)\.$"):
         Apikit.from_name("https://api.test", session=session)
-    with pytest.raises(ConfigError, match=r"STRIPE_API_KEY is not set\. Set it, or in Python give it: token="):
+    with pytest.raises(ConfigError, match=r"STRIPE_API_KEY is not set\. Set it, or in Python say token='"):
         Apikit.from_name("stripe", session=session).fetch_records("customers")
     with pytest.raises(ConfigError, match="max_wait: -1 is not a number of seconds"):
         Apikit(BASE_URL, max_wait=-1)
@@ -254,6 +254,27 @@ def test_pandas_makes_no_garbage_of_a_table(client: Apikit) -> None:
     with pytest.raises(TypeError, match=r"pa\.table\(\.\.\.\)\.to_pandas\(\), or pd\.DataFrame\.from_arrow"):
         pandas.DataFrame(items)
     assert list(pa.table(items).to_pandas()["id"]) == list(range(25))
+
+
+@pytest.mark.parametrize(("format_", "name"), [("csv", "o.parquet"), ("parquet", "o.csv.gz"), ("json", "o.duckdb")])
+def test_a_files_name_is_of_its_format(  # noqa: PLR0917 - fixtures and parameters
+    api: FakeApi, client: Apikit, door: Door, tmp_path: Any, format_: str, name: str
+) -> None:
+    with pytest.raises(CallError, match=f"is the name of a file of .*, but the format is {format_}"):
+        call(door, client, "fetch_to_file", "/items", format=format_, file_path=tmp_path / name)
+    with pytest.raises(CallError, match=f"but the format is {format_}"):
+        get_writer(format_).write([{"id": 1}], tmp_path / name)
+
+    assert (api.seen, list(tmp_path.iterdir())) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("format_", "name"), [("ndjson", "o.json"), ("json", "o.ndjson.gz"), ("csv", "o"), ("csv", "o.v1")]
+)
+def test_a_name_of_its_kind_or_of_none_will_do(tmp_path: Any, format_: str, name: str) -> None:
+    get_writer(format_).write([{"id": 1}], tmp_path / name)
+
+    assert (tmp_path / name).stat().st_size
 
 
 def test_a_data_frame_is_no_records(tmp_path: Any) -> None:
