@@ -17,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(given: list[str]) -> int:
     if given and given[0] in commands.NAMES:
-        return commands.run_command(given[0], given[1:])
+        return commands.command(given[0]).run(given[1:])
     from apikit_sql.cli.options import parse  # noqa: PLC0415 - a subcommand may need neither
     from apikit_sql.cli.shell import run_shell  # noqa: PLC0415
 

@@ -1,7 +1,7 @@
 """The subcommands: each is one file of this folder, and one line here.
 
-Such a file has `SUMMARY`, a line of help; `declare(parser)`, which says its arguments; and `run(options)`, which gives
-the exit code, and raises what `failures.ended` tells of.
+Such a file has `SUMMARY`, a line of help, and `run(arguments)`, which gives the exit code. It may raise whatever
+`failures.ended` tells of, and ends the process with 2 where the arguments are wrong, as argparse does.
 """
 
 from __future__ import annotations
@@ -24,11 +24,8 @@ class Command(Protocol):
 
     SUMMARY: str
 
-    def declare(self, parser: argparse.ArgumentParser) -> None:
-        """Say which arguments it takes."""
-
-    def run(self, options: argparse.Namespace) -> int:
-        """Do it; the exit code."""
+    def run(self, arguments: Sequence[str]) -> int:
+        """Do what `arguments` say; the exit code."""
 
 
 def command(name: str) -> Command:
@@ -36,9 +33,8 @@ def command(name: str) -> Command:
     return cast("Command", import_module(_COMMANDS[name]))
 
 
-def run_command(name: str, arguments: Sequence[str]) -> int:
-    """What the subcommand `name` does with `arguments`; its exit code, 2 where they are wrong."""
-    found = command(name)
-    parser = argparse.ArgumentParser(prog=f"apikit-sql {name}", description=found.SUMMARY, allow_abbrev=False)
-    found.declare(parser)
-    return found.run(parser.parse_args(arguments))
+def parser_of(name: str, summary: str) -> argparse.ArgumentParser:
+    """What reads the arguments of the subcommand `name`; all have `--debug`, which `main` looks for."""
+    parser = argparse.ArgumentParser(prog=f"apikit-sql {name}", description=summary, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", help="an error shows its traceback")
+    return parser

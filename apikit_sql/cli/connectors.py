@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import getpass
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 
+from apikit_sql.cli.commands import parser_of
 from apikit_sql.cli.failures import FAILED
 from apikit_sql.cli.settings import MODES, Settings, Start
 from apikit_sql.cli.shell import Shell
@@ -24,14 +25,22 @@ SUMMARY = "list, show, add, remove, lint and test the APIs that are known by nam
 _SECRET_OF = {"bearer": "token", "apikey": "api_key", "basic": "password", "oauth2": "client_secret"}
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
+def run(arguments: Sequence[str]) -> int:
+    """0, or 1 where something is wrong with a connector."""
+    options = _parser().parse_args(arguments)
+    code: int = options.work(options)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
     """A subcommand of its own for each thing that can be done."""
+    parser = parser_of("connectors", SUMMARY)
     actions = parser.add_subparsers(required=True, metavar="{list,show,add,remove,lint,test}")
 
     def action(name: str, work: Callable[[argparse.Namespace], int], summary: str) -> argparse.ArgumentParser:
         found = actions.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         found.set_defaults(work=work)
-        found.add_argument("--debug", action="store_true", help="an error shows its traceback")
+        found.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help=argparse.SUPPRESS)
         return found
 
     listing = action("list", _list, "what is known, and what is missing")
@@ -47,12 +56,7 @@ def declare(parser: argparse.ArgumentParser) -> None:
     testing = action("test", _test, "one request for each stream of a connector, or of a manifest file")
     testing.add_argument("name", metavar="NAME", help="a connector, or the path of its manifest")
     testing.add_argument("keys", nargs="*", type=_pair, metavar="KEY=VALUE", help="values of key columns")
-
-
-def run(options: argparse.Namespace) -> int:
-    """0, or 1 where something is wrong with a connector."""
-    code: int = options.work(options)
-    return code
+    return parser
 
 
 def _declare_add(parser: argparse.ArgumentParser) -> None:

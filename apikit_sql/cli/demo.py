@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import argparse
+from collections.abc import Sequence
 
 from apikit_sql.cli.options import parse
 from apikit_sql.cli.shell import run_shell
@@ -18,11 +18,6 @@ The demo API is attached: an API of a small company, served by this process. Try
 """
 
 
-def declare(parser: argparse.ArgumentParser) -> None:
-    """Whatever the shell takes."""
-    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="flags of the shell (apikit-sql --help)")
-
-
-def run(options: argparse.Namespace) -> int:
-    """The exit code of the shell."""
-    return run_shell(parse(options.arguments, greeting=_GREETING, attach=["demo"]))
+def run(arguments: Sequence[str]) -> int:
+    """The exit code of the shell, which takes the arguments."""
+    return run_shell(parse(arguments, greeting=_GREETING, attach=["demo"]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import math
 from collections.abc import Sequence
 
@@ -39,7 +40,13 @@ class _Work(argparse.Action):
 
 def parse(arguments: Sequence[str], *, greeting: str = "", attach: Sequence[str] = ()) -> Start:
     """What `arguments` ask for. Ends the process with the exit code 2 where they are wrong."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        near = difflib.get_close_matches(unknown[0].lstrip("-"), _names(parser), n=1)
+        parser.error(
+            f"there is no {unknown[0]}. " + (f"Did you mean -{near[0]}?" if near else "-help lists the flags.")
+        )
     settings = Settings(
         mode=options.mode or "duckbox",
         separator=None if options.separator is None else unescaped(options.separator),
@@ -68,6 +75,7 @@ def parse(arguments: Sequence[str], *, greeting: str = "", attach: Sequence[str]
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="apikit-sql",
+        usage="apikit-sql [FLAGS] [DATABASE [SQL]]\n       apikit-sql {" + ",".join(NAMES) + "} ...",
         description="A SQL shell in which any REST or GraphQL API is a table.",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
@@ -104,8 +112,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _names(parser: argparse.ArgumentParser) -> list[str]:
+    """The flags, without their hyphens."""
+    return [name.lstrip("-") for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - no other way
+
+
 def _seconds(text: str) -> float:
-    seconds = float(text)
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1
     if not 0 <= seconds < math.inf:
-        raise ValueError
+        message = f"{text!r} is no number of seconds"
+        raise argparse.ArgumentTypeError(message)
     return seconds

@@ -192,32 +192,31 @@ class Shell:
 def run_shell(start: Start) -> int:
     """The exit code of a shell that does what `start` asks."""
     shell = Shell(start)
+    is_talking = not start.work and sys.stdin.isatty()
     try:
-        _work(shell, start)
+        _work(shell, start, is_talking=is_talking)
     except Ended:
         return FAILED
     except Quit:
         pass
     finally:
         shell.close()
-    return 0 if shell.is_well else FAILED
+    return 0 if shell.is_well or is_talking else FAILED
 
 
-def _work(shell: Shell, start: Start) -> None:
+def _work(shell: Shell, start: Start, *, is_talking: bool) -> None:
     for kind, text in start.work:
         if kind == "sql":
             shell.run_text(text)
         else:
             shell.run([f".read {shlex.quote(text)}"], ends=True)
-    if start.work:
-        return
-    if sys.stdin.isatty():
+    if is_talking:
         from apikit_sql.cli.prompt import converse  # noqa: PLC0415 - nobody else needs a terminal
 
         converse(shell)
-        return
-    for piece in pieces_of(sys.stdin):
-        shell.run([piece], ends=shell.settings.is_bailing)
+    elif not start.work:
+        for piece in pieces_of(sys.stdin):
+            shell.run([piece], ends=shell.settings.is_bailing)
 
 
 def _cache_note(scans: Iterable[ScanRecord]) -> str:

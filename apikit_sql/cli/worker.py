@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -31,24 +34,45 @@ class Worker:
 
         Raises what `work` raises; KeyboardInterrupt where it has ended after Ctrl-C, whatever it says.
         """
-        future = self._pool.submit(work)
-        pressed = 0
-        while not future.done():
-            try:
-                if pressed:
+        presses = _Presses(interrupt)
+        with presses.heard():
+            future = self._pool.submit(work)
+            while not future.done():
+                with contextlib.suppress(TimeoutError):
+                    future.exception(_TICK)
+                if presses.number:
                     interrupt()  # once more: a scan may have begun since
-                future.exception(_TICK)
-            except TimeoutError:
                 tick()
-            except KeyboardInterrupt:
-                pressed += 1
-                if pressed == _ENOUGH:
-                    os._exit(INTERRUPTED)
-                interrupt()
-        if pressed:
+        if presses.number:
             raise KeyboardInterrupt
         return future.result()
 
     def close(self) -> None:
         """End the thread, when it has done what it was given."""
         self._pool.shutdown()
+
+
+class _Presses:
+    """Ctrl-C, counted: an exception could come anywhere, and leave the work to itself."""
+
+    def __init__(self, interrupt: Callable[[], object]) -> None:
+        self.number = 0
+        self._interrupt = interrupt
+
+    @contextlib.contextmanager
+    def heard(self) -> Iterator[None]:
+        """While inside, Ctrl-C interrupts. Only the main thread can hear it."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.signal(signal.SIGINT, self._press)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    def _press(self, *_: object) -> None:
+        self.number += 1
+        if self.number == _ENOUGH:
+            os._exit(INTERRUPTED)
+        self._interrupt()
