@@ -44,7 +44,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-class _SlowPages(BaseHTTPRequestHandler):
+class SlowPages(BaseHTTPRequestHandler):
     """Pages of one record each, a tenth of a second each, 200 of them; `/silent` never answers."""
 
     def do_GET(self) -> None:
@@ -66,7 +66,9 @@ class _SlowPages(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-class _Server(ThreadingHTTPServer):
+class Server(ThreadingHTTPServer):
+    """The server of such pages."""
+
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
@@ -76,7 +78,7 @@ class _Server(ThreadingHTTPServer):
 @pytest.fixture
 def slow_api() -> Iterator[str]:
     """The base URL of an API that takes its time."""
-    server = _Server(("127.0.0.1", 0), _SlowPages)
+    server = Server(("127.0.0.1", 0), SlowPages)
     Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()

@@ -20,16 +20,16 @@ _COLUMNS, _LINES = 100, 40
 class Terminal:
     """`apikit-sql` with `arguments`, on a terminal of its own."""
 
-    def __init__(self, arguments: Sequence[str], home: Path, **environment: str) -> None:
+    def __init__(self, arguments: Sequence[str], home: Path, *, columns: int = _COLUMNS, lines: int = _LINES) -> None:
         """The process has been started; what it keeps is in the folder `home`."""
         kept = {"APIKIT_HISTORY": str(home / "history"), "APIKIT_CONFIG_PATH": str(home / "config.toml")}
-        self._screen = _AnsweringScreen(_COLUMNS, _LINES, self.press)
+        self._screen = _AnsweringScreen(columns, lines, self.press)
         self._stream = pyte.ByteStream(self._screen)
         self._process = pexpect.spawn(
             sys.executable,
             ["-m", "apikit_sql.cli", *arguments],
-            env={**os.environ, "TERM": "xterm-256color", **kept, **environment},
-            dimensions=(_LINES, _COLUMNS),
+            env={**os.environ, "TERM": "xterm-256color", **kept},
+            dimensions=(lines, columns),
             echo=False,
         )
 
