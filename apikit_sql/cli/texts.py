@@ -17,8 +17,8 @@ Texts = list[tuple[str | None, ...]]
 _PLAIN = frozenset({"BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER"})
 _FLOATING = frozenset({"FLOAT", "DOUBLE"})
 _NESTED = ("STRUCT(", "MAP(", "UNION(", "TUPLE(")
-#: Rows that are shown beyond the most: DuckDB's box shows so many more before it leaves any out.
-_BEYOND = 4
+#: Rows that stand for those left out: DuckDB's box leaves out no fewer than four, and counts no fewer than ten.
+_BEYOND = 10
 _WIDEST = 1_000_000
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import StringIO
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import NamedTuple
 
 import pytest
@@ -47,7 +47,10 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
 class SlowPages(BaseHTTPRequestHandler):
     """Pages of one record each, a tenth of a second each, 200 of them; `/silent` never answers."""
 
+    asked = Event()  # that a request has come
+
     def do_GET(self) -> None:
+        self.asked.set()
         if self.path == "/silent":
             time.sleep(30)
             return
@@ -78,6 +81,7 @@ class Server(ThreadingHTTPServer):
 @pytest.fixture
 def slow_api() -> Iterator[str]:
     """The base URL of an API that takes its time."""
+    SlowPages.asked.clear()
     server = Server(("127.0.0.1", 0), SlowPages)
     Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     yield f"http://127.0.0.1:{server.server_address[1]}"

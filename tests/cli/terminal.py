@@ -41,11 +41,11 @@ class Terminal:
         """Press Ctrl-C."""
         self._process.sendintr()
 
-    def wait_for(self, text: str, *, longest: float = 20) -> float:
+    def wait_for(self, text: str, *, longest: float = 60) -> float:
         """The seconds until the screen shows `text`. Raises AssertionError where it does not within the `longest`."""
         return self.wait_until(lambda shown: text in shown, repr(text), longest=longest)
 
-    def wait_until(self, is_met: Callable[[str], bool], what: str, *, longest: float = 20) -> float:
+    def wait_until(self, is_met: Callable[[str], bool], what: str, *, longest: float = 60) -> float:
         """The seconds until what the screen shows is as it is waited for."""
         started = time.monotonic()
         while not is_met(self.shown):
@@ -55,7 +55,7 @@ class Terminal:
             self._read()
         return time.monotonic() - started
 
-    def wait_for_end(self, *, longest: float = 20) -> int | None:
+    def wait_for_end(self, *, longest: float = 60) -> int | None:
         """The exit code, when the process has ended."""
         deadline = time.monotonic() + longest
         while self._process.isalive() and time.monotonic() < deadline:

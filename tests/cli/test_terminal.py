@@ -4,12 +4,12 @@ import contextlib
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import SlowPages
 from tests.cli.terminal import Terminal
 
 PROMPT = "apikit>"
@@ -140,7 +140,7 @@ def test_a_reader_who_has_read_enough_ends_it_without_a_word() -> None:
     assert process.stdout.readline().startswith(b"i,")
     process.stdout.close()
 
-    assert process.wait(20) == 141
+    assert process.wait(60) == 141
     assert process.stderr is not None
     assert process.stderr.read() == b""
     process.stderr.close()
@@ -148,10 +148,10 @@ def test_a_reader_who_has_read_enough_ends_it_without_a_word() -> None:
 
 def test_ctrl_c_in_a_script_ends_it(slow_api: str) -> None:
     process = started("-csv", "-c", f"FROM apikit('{slow_api}', '/silent')")
-    time.sleep(3)
+    assert SlowPages.asked.wait(60)
     process.send_signal(signal.SIGINT)
 
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
 
     assert (process.returncode, out, err) == (130, b"", b"Interrupted.\n")
     with contextlib.suppress(ProcessLookupError):
