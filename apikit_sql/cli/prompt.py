@@ -67,10 +67,10 @@ def converse(shell: Shell) -> None:
 def _session(shell: Shell) -> PromptSession[str]:
     return PromptSession(
         history=_history(),
-        completer=_Completer(shell),
+        completer=ShellCompleter(shell),
         complete_while_typing=False,
         enable_history_search=True,
-        lexer=_Lexer(shell),
+        lexer=ShellLexer(shell),
         style=_STYLE,
         multiline=True,
         prompt_continuation=_CONTINUED,
@@ -135,10 +135,11 @@ def _keys() -> KeyBindings:
     return keys
 
 
-class _Completer(Completer):
+class ShellCompleter(Completer):
     """The words that may come next, from names asked for after each statement."""
 
     def __init__(self, shell: Shell) -> None:
+        """Words for what is typed into `shell`."""
         self._shell = shell
         self._known: tuple[object, Vocabulary] | None = None
 
@@ -157,10 +158,11 @@ class _Completer(Completer):
             yield Completion(each.text, -each.length, display_meta=each.kind)
 
 
-class _Lexer(Lexer):
+class ShellLexer(Lexer):
     """Colours by DuckDB's own lexer, which is there when the database is."""
 
     def __init__(self, shell: Shell) -> None:
+        """Colours of what is typed into `shell`."""
         self._shell = shell
 
     def lex_document(self, document: Document) -> Callable[[int], StyleAndTextTuples]:
