@@ -31,6 +31,7 @@ from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset,
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from apikit_sql.sql.streams import stream_dataset, stream_tables
 from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
+from apikit_sql.sql.webhooks import receivers_dataset, start_dataset, stop_dataset
 
 #: What asks an API, now or when it is read.
 _SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
@@ -60,6 +61,11 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return recorded(database, question, answer)
         case catalog.DRY_RUN.name:
             return dry_run_dataset(text, database.permissions)
+        case catalog.WEBHOOK_START.name:
+            database.permissions.check_network(database.may_reach_outside)
+            return start_dataset(
+                text, database.webhooks, partial(raised_as_text, database.permissions.session, end="\n")
+            )
         case name if name in _SENDING:
             return _of_api(database, question, text)
         case name if name in _OF_THE_NEWEST:
@@ -105,6 +111,10 @@ def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str,
         case catalog.ATTACH.name:
             name = _needed(function, texts, "connector")
             return attached_dataset(attach(database, name, texts["name"]).tables)
+        case catalog.WEBHOOK_STOP.name:
+            return stop_dataset(_needed(function, texts, "name"), database.webhooks)
+        case catalog.WEBHOOKS.name:
+            return receivers_dataset(texts["name"], database.webhooks)
         case catalog.DETACH.name:
             name = _needed(function, texts, "name")
             return detached_dataset(name, was_there=database.catalogs.detach(name, texts["current"] or ""))

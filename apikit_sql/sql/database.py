@@ -26,6 +26,7 @@ from apikit_sql.sql.mutation_calls import MutationCalls
 from apikit_sql.sql.permissions import Permissions, permitted
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_lists
+from apikit_sql.sql.webhooks import Webhooks
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Database:
         self.key = uuid.uuid4().hex
         self.permissions = permissions
         self.names = DatasetNames(lambda con: database_of(con) is self)
+        self.webhooks = Webhooks(self.names.cursor)
         self.catalogs = Catalogs(self.cursor, self._row_function)
         self.recordings: dict[str, Recording] = {}  # of the statements that are explained right now
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
