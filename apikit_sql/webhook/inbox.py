@@ -158,7 +158,7 @@ def _check(con: Con, name: TableName) -> None:
     columns = dict(con.execute(f"SELECT column_name, data_type FROM duckdb_columns() WHERE {where}", place).fetchall())  # noqa: S608
     wrong = [f"{each} {kind}" for each, kind in COLUMNS.items() if columns.get(each) != kind]
     unique = con.execute(
-        f"""SELECT 1 FROM duckdb_constraints() WHERE {where} AND constraint_type IN ('UNIQUE', 'PRIMARY KEY')
+        f"""SELECT 1 FROM duckdb_constraints() WHERE {where} AND constraint_type = 'UNIQUE'
             AND list_sort(constraint_column_names) = ['id', 'provider']""",  # noqa: S608
         place,
     ).fetchall()

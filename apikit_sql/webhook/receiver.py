@@ -137,7 +137,7 @@ class Receiver:
         return Answer(status, f"Refused: {reason}.")
 
     def _refused(self, reason: str) -> None:
-        self.arrivals.rejected[reason] += 1
+        self.arrivals.rejected[reason.partition(":")[0]] += 1
 
 
 class WebhookReceiver:

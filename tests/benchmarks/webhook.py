@@ -1,6 +1,6 @@
 """Webhook deliveries a second, acknowledged durably; and how long each waits at 1,000 a second.
 
-`python -m tests.benchmarks.webhook [FOLDER]`: the database is a new file in FOLDER (the current one), whose disk decides.
+`python -m tests.benchmarks.webhook [FOLDER]`: the database is a new file in FOLDER (the current one); its disk decides.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Deliveries sent over many connections by a process of its own: as fast as they are answered, or so many a second.
 
-`python -m tests.benchmarks.webhook_load PORT COUNT RATE CONNECTIONS`, the secret in WEBHOOK_SECRET; RATE 0 is as fast as
-they are answered. What it prints is JSON. With a rate, a delivery's time begins when it should leave, not when a
+`python -m tests.benchmarks.webhook_load PORT COUNT RATE CONNECTIONS`, the secret in WEBHOOK_SECRET; RATE 0 is as fast
+as they are answered. What it prints is JSON. With a rate, a delivery's time begins when it should leave, not when a
 connection is free for it.
 """
 
