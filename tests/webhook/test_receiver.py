@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -126,8 +127,7 @@ class TestAnswers:
 class TestBounds:
     @pytest.fixture
     def patient(self, monkeypatch: pytest.MonkeyPatch) -> Iterator[WebhookReceiver]:
-        place = receivers.Place
-        monkeypatch.setattr(receivers, "Place", lambda *given: place(*given, patience=0.3))
+        monkeypatch.setattr(receivers, "Place", partial(receivers.Place, patience=0.3))
         with WebhookReceiver(0, validator=StripeWebhookValidator(SECRET)) as receiver:
             yield receiver
 
@@ -195,8 +195,8 @@ class TestBounds:
     def test_where_too_many_wait_more_are_told_to_come_again(
         self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     ) -> None:
-        place, is_slow = receivers.Place, threading.Event()
-        monkeypatch.setattr(receivers, "Place", lambda *given: place(*given, most_waiting=2))
+        is_slow = threading.Event()
+        monkeypatch.setattr(receivers, "Place", partial(receivers.Place, most_waiting=2))
         monkeypatch.setattr(os, "fsync", lambda _: is_slow.wait(10))
         bodies = [json.dumps({"id": f"evt_{n}"}).encode() for n in range(12)]
         with (
@@ -387,6 +387,6 @@ class TestBeginningAndEnd:
         ],
     )
     def test_what_is_wrong_is_told(self, wrong: dict[str, Any]) -> None:
-        options = {"port": 0, "validator": StripeWebhookValidator(SECRET)} | wrong
+        options: dict[str, Any] = {"port": 0, "validator": StripeWebhookValidator(SECRET)} | wrong
         with pytest.raises(ConfigError, match="webhook: "):
             WebhookReceiver(**options).start()

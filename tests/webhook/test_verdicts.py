@@ -116,8 +116,8 @@ def of_standard(body: str, headers: Headers) -> object:
     return standardwebhooks.Webhook(SECRET).verify(body, headers, json_parse=False)
 
 
-def of_svix(body: str, headers: Headers) -> object:
-    return svix.webhooks.Webhook(SECRET).verify(body, headers)
+def of_svix(body: str, headers: Headers) -> None:
+    svix.webhooks.Webhook(SECRET).verify(body, headers)
 
 
 def stripe_headers(chance: random.Random) -> Headers:
@@ -142,7 +142,7 @@ def moment(chance: random.Random) -> int:
     return int(time.time()) + chance.choice([0, 0, 0, 0, -290, 290, -310, 310, -100_000, 100_000])
 
 
-PACKAGES = {
+PACKAGES: dict[str, tuple[Callable[[random.Random], Headers], Validator, Judge]] = {
     "stripe": (stripe_headers, StripeWebhookValidator(SECRET), of_stripe),
     "standardwebhooks": (standard_headers("webhook"), StandardWebhookValidator(SECRET), of_standard),
     "svix": (standard_headers("svix"), StandardWebhookValidator(SECRET), of_svix),
