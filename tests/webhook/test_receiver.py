@@ -5,6 +5,7 @@ import json
 import os
 import select
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -63,7 +64,7 @@ def raw(receiver: WebhookReceiver, *parts: bytes, pause: float = 0) -> bytes:
             connection.shutdown(socket.SHUT_WR)
             while chunk := connection.recv(65_536):
                 answer += chunk
-        except (BrokenPipeError, ConnectionResetError):
+        except OSError:  # it is closed already
             pass
         return answer
 
@@ -361,6 +362,20 @@ class TestBeginningAndEnd:
     def test_a_port_that_is_taken_is_told(self, receiver: WebhookReceiver) -> None:
         with pytest.raises(ConfigError, match=f"cannot listen at 127.0.0.1:{port_of(receiver)}"):
             WebhookReceiver(port_of(receiver), validator=StripeWebhookValidator(SECRET)).start()
+
+    def test_it_listens_at_ipv6_too(self) -> None:
+        with WebhookReceiver(0, validator=StripeWebhookValidator(SECRET), host="::1") as receiver:
+            assert receiver.address.startswith("http://[::1]:")
+            assert deliver(receiver.address, BODY, stripe(BODY)).status_code == 200
+
+    @pytest.mark.parametrize("library", ["uvicorn", "starlette", "httptools"])
+    def test_what_must_be_installed_is_told(self, library: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in [name for name in sys.modules if name.startswith("uvicorn.protocols")]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.delitem(sys.modules, "apikit_sql.webhook.connection", raising=False)
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(ConfigError, match=rf"{library}: pip install 'apikit_sql\[webhook\]'"):
+            WebhookReceiver(0, validator=StripeWebhookValidator(SECRET)).start()
 
     def test_a_client_that_stays_connected_does_not_hold_up_the_end(self, receiver: WebhookReceiver) -> None:
         with httpx.Client() as client:

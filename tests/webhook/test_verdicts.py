@@ -18,6 +18,7 @@ from tests.webhook.signing import SECRET, Headers
 
 Mutation = Callable[[random.Random, str], str]
 Judge = Callable[[str, Headers], object]
+EACH = 3_400  # of three packages
 BODY = '{"id": "evt_1", "type": "x", "n": 1.50, "text": "Grüße"}'
 PIECES = [
     "v1",
@@ -154,10 +155,10 @@ def test_a_mutated_delivery_gets_the_verdict_of_the_providers_package(package: s
     headers_of, validator, judge = PACKAGES[package]
     chance, verdicts = random.Random(package), Counter[bool]()
 
-    for _ in range(10_000):
+    for _ in range(EACH):
         body, headers = mutated(chance, BODY, headers_of(chance))
         verdict = ours(validator, body, headers)
         assert verdict == accepts(judge, body, headers), (body, headers)
         verdicts[verdict] += 1
 
-    assert min(verdicts[True], verdicts[False]) > 1_000  # neither verdict is the rule
+    assert min(verdicts[True], verdicts[False]) > EACH / 10  # neither verdict is the rule
