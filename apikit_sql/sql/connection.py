@@ -22,7 +22,7 @@ from apikit_sql.errors import ApikitError, CallError
 from apikit_sql.scan.dataset import safe_text
 from apikit_sql.sql.catalog import FUNCTIONS
 from apikit_sql.sql.ctrl_c import stopping_at_ctrl_c
-from apikit_sql.sql.database import database_of
+from apikit_sql.sql.database import known_database
 from apikit_sql.sql.install import install
 from apikit_sql.sql.table_names import with_calls
 
@@ -79,10 +79,8 @@ class Connection:
 
     def __init__(self, raw: duckdb.DuckDBPyConnection) -> None:
         """`raw`, on which everything is installed."""
-        database = database_of(raw)
-        assert database is not None  # noqa: S101 - connect() and cursor() have installed it
         self._raw = raw
-        self._database = database
+        self._database = known_database(raw)
         # Python variables are looked for in every frame, since ours stand between DuckDB and the caller's
         raw.execute("SET python_scan_all_frames = true")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,8 +12,8 @@ import duckdb
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import ConfigError
 from apikit_sql.sql.answers import attach as attach_connector
-from apikit_sql.sql.catalog import BIND_FUNCTION, FUNCTIONS
-from apikit_sql.sql.database import definitions, known_database
+from apikit_sql.sql.catalog import FUNCTIONS
+from apikit_sql.sql.database import database_of, definitions
 from apikit_sql.sql.functions import register
 from apikit_sql.sql.permissions import (
     Permissions,
@@ -61,8 +62,7 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
         if session is not None and not isinstance(session, Session):
             message = f"session: {type(session).__name__} is no Session; write session=apikit_sql.Session()."
             raise ConfigError(message)
-        there = definitions(con, [BIND_FUNCTION, *(function.name for function in FUNCTIONS)])
-        database = known_database(con) if BIND_FUNCTION in there else None
+        database = database_of(con)
         known = Permissions(default_session()) if database is None else database.permissions
         shared = session or known.session
         permissions = Permissions(
@@ -78,7 +78,7 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
         )
         is_first = database is None
         if database is None:
-            _refuse_own_macros(there)
+            _refuse_own_macros(con)
             database = register(con, permissions)
         database.permissions = permissions
         database.names.join(con)
@@ -92,12 +92,23 @@ def _create_macros(con: duckdb.DuckDBPyConnection, *, is_first: bool) -> None:
     """The macros of the connection; of its database only once, for cursors made at once would get in their way."""
     is_shared = is_first and _is_in_memory(con)
     if is_shared:  # seen by every cursor, and gone with the database
-        con.execute(";".join(function.macro_sql(temporary=False) for function in FUNCTIONS))
-    con.execute(";".join(function.macro_sql(temporary=True) for function in FUNCTIONS))
+        for statement in _parsed(temporary=False):
+            con.execute(statement)
+    for statement in _parsed(temporary=True):
+        con.execute(statement)
 
 
-def _refuse_own_macros(there: Mapping[str, str]) -> None:
+@functools.cache
+def _parsed(*, temporary: bool) -> list[duckdb.Statement]:
+    """The statements that make the macros; to parse them takes DuckDB 2.0 longer than to run them."""
+    sql = ";".join(function.macro_sql(temporary=temporary) for function in FUNCTIONS)
+    with duckdb.connect() as con:
+        return con.extract_statements(sql)
+
+
+def _refuse_own_macros(con: duckdb.DuckDBPyConnection) -> None:
     """Raise ConfigError where the user has a macro of a name of ours: it would be replaced, or hide ours."""
+    there = definitions(con, [function.name for function in FUNCTIONS])
     for function in FUNCTIONS:
         if function.behind not in there.get(function.name, function.behind):
             name = function.name
