@@ -204,6 +204,15 @@ class TestCalls:
         con.execute("EXPLAIN CALL apikit_webhook_stop('hooks')")
         assert [name for (name, *_) in con.execute("FROM apikit_webhooks()").fetchall()] == ["hooks"]
 
+    def test_an_explained_statement_starts_and_stops_nothing(self, con: Con) -> None:
+        ((why,),) = con.execute(f"SELECT why FROM apikit_explain($$ {START.replace('CALL', 'FROM')} $$)").fetchall()
+        assert why == "apikit_webhook_start does nothing while it is explained"
+        assert con.execute("FROM apikit_webhooks()").fetchall() == []
+
+        started(con)
+        con.execute("FROM apikit_explain($$ FROM apikit_webhook_stop('hooks') $$)").fetchall()
+        assert len(con.execute("FROM apikit_webhooks()").fetchall()) == 1
+
     def test_the_same_name_with_other_arguments_is_refused(self, con: Con) -> None:
         address = started(con)
         with pytest.raises(duckdb.Error, match="'hooks' runs already, with other arguments"):

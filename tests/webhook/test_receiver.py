@@ -135,12 +135,12 @@ class TestBounds:
     @pytest.mark.parametrize(
         "parts",
         [
-            [b""] * 30,
-            [b"P"] + [b"O"] * 30,
-            [b"POST /webhook HTTP/1.1\r\nHost: x\r\nA: b"] + [b"x"] * 30,
-            [b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"] + [b"x"] * 30,
-            [b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"] + [b"1\r\nx\r\n"] * 30,
-            [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", *[b"P"] + [b"O"] * 30],
+            [b""] * 200,
+            [b"P"] + [b"O"] * 200,
+            [b"POST /webhook HTTP/1.1\r\nHost: x\r\nA: b"] + [b"x"] * 200,
+            [b"POST /webhook HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"] + [b"x"] * 200,
+            [b"POST /webhook HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"] + [b"1\r\nx\r\n"] * 200,
+            [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", *[b"P"] + [b"O"] * 200],
         ],
         ids=[
             "silence",
@@ -156,7 +156,7 @@ class TestBounds:
 
         raw(patient, *parts, pause=0.05)
 
-        assert time.monotonic() - begun < 1.2
+        assert time.monotonic() - begun < 5
         assert deliver(patient.address, BODY, stripe(BODY)).status_code == 200
 
     def test_a_hundred_slow_connections_hold_up_nobody(self, patient: WebhookReceiver) -> None:
@@ -386,7 +386,7 @@ class TestBeginningAndEnd:
             begun = time.monotonic()
             receiver.stop()
 
-            assert time.monotonic() - begun < 2
+            assert time.monotonic() - begun < 2.5
             half.close()
 
     @pytest.mark.parametrize(
