@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         RequestsSpentError,
         ScanInterrupted,
         SchemaDriftError,
+        WebhookSignatureError,
     )
     from apikit_sql.facade.client import Apikit
     from apikit_sql.facade.dry_run import DryRunResult
@@ -47,6 +48,13 @@ if TYPE_CHECKING:
     from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
+    from apikit_sql.webhook.receiver import WebhookReceiver
+    from apikit_sql.webhook.signature import (
+        GenericHmacValidator,
+        GitHubWebhookValidator,
+        StandardWebhookValidator,
+        StripeWebhookValidator,
+    )
 
 #: Where each public name lives: importing the package costs nothing until one is used.
 _HOMES = {
@@ -68,6 +76,13 @@ _HOMES = {
     "apikit_sql.output.writer": ("get_writer",),
     "apikit_sql.connector.manifest": ("ConnectorDefinition",),
     "apikit_sql.connector.protocol": ("AuthConfig", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
+    "apikit_sql.webhook.receiver": ("WebhookReceiver",),
+    "apikit_sql.webhook.signature": (
+        "GenericHmacValidator",
+        "GitHubWebhookValidator",
+        "StandardWebhookValidator",
+        "StripeWebhookValidator",
+    ),
     "apikit_sql.errors": (
         "ApikitError",
         "ApikitWarning",
@@ -85,6 +100,7 @@ _HOMES = {
         "RequestsSpentError",
         "ScanInterrupted",
         "SchemaDriftError",
+        "WebhookSignatureError",
     ),
 }
 
@@ -105,6 +121,8 @@ __all__ = [
     "DecodeError",
     "DryRunResult",
     "FetchOptions",
+    "GenericHmacValidator",
+    "GitHubWebhookValidator",
     "GraphQLError",
     "InspectorResult",
     "LintFinding",
@@ -120,7 +138,11 @@ __all__ = [
     "ScanInterrupted",
     "SchemaDriftError",
     "Session",
+    "StandardWebhookValidator",
+    "StripeWebhookValidator",
     "Trial",
+    "WebhookReceiver",
+    "WebhookSignatureError",
     "connect",
     "draft_manifest",
     "flatten_dict",

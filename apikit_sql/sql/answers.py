@@ -34,6 +34,7 @@ from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 
 #: What asks an API, now or when it is read.
 _SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
+_OF_WEBHOOKS = frozenset(each.name for each in (catalog.WEBHOOK_START, catalog.WEBHOOK_STOP, catalog.WEBHOOKS))
 _OF_THE_NEWEST = {
     catalog.SCANS.name: scans_dataset,
     catalog.ERRORS.name: errors_dataset,
@@ -60,6 +61,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return recorded(database, question, answer)
         case catalog.DRY_RUN.name:
             return dry_run_dataset(text, database.permissions)
+        case name if name in _OF_WEBHOOKS:
+            return _of_webhooks(database, name, text)
         case name if name in _SENDING:
             return _of_api(database, question, text)
         case name if name in _OF_THE_NEWEST:
@@ -85,6 +88,20 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
         case _:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
+
+
+def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset:
+    """The table of a function that is about receivers."""
+    from apikit_sql.sql.webhooks import receivers_dataset, start_dataset, stop_dataset  # noqa: PLC0415 - few want it
+
+    if function == catalog.WEBHOOK_START.name:
+        database.permissions.check_network(database.may_reach_outside)
+        in_stream = partial(raised_as_text, database.permissions.session, end="\n")
+        return start_dataset(text, database.webhooks, in_stream)
+    name = _text(function, "name", json.loads(text)["name"])
+    if function == catalog.WEBHOOKS.name:
+        return receivers_dataset(name, database.webhooks)
+    return stop_dataset(_needed(function, {"name": name}, "name"), database.webhooks)
 
 
 def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str, Any]) -> ScannedDataset:
