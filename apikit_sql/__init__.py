@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         RequestsSpentError,
         ScanInterrupted,
         SchemaDriftError,
+        WebhookSignatureError,
     )
     from apikit_sql.facade.client import Apikit
     from apikit_sql.facade.dry_run import DryRunResult
@@ -48,6 +49,13 @@ if TYPE_CHECKING:
     from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
+    from apikit_sql.webhook.receiver import WebhookReceiver
+    from apikit_sql.webhook.signature import (
+        GenericHmacValidator,
+        GitHubWebhookValidator,
+        StandardWebhookValidator,
+        StripeWebhookValidator,
+    )
 
 #: Where each public name lives: importing the package costs nothing until one is used.
 _HOMES = {
@@ -70,6 +78,13 @@ _HOMES = {
     "apikit_sql.output.writer": ("get_writer",),
     "apikit_sql.connector.manifest": ("ConnectorDefinition",),
     "apikit_sql.connector.protocol": ("AuthConfig", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
+    "apikit_sql.webhook.receiver": ("WebhookReceiver",),
+    "apikit_sql.webhook.signature": (
+        "GenericHmacValidator",
+        "GitHubWebhookValidator",
+        "StandardWebhookValidator",
+        "StripeWebhookValidator",
+    ),
     "apikit_sql.errors": (
         "ApikitError",
         "ApikitWarning",
@@ -87,6 +102,7 @@ _HOMES = {
         "RequestsSpentError",
         "ScanInterrupted",
         "SchemaDriftError",
+        "WebhookSignatureError",
     ),
 }
 
@@ -110,6 +126,8 @@ __all__ = [
     "DecodeError",
     "DryRunResult",
     "FetchOptions",
+    "GenericHmacValidator",
+    "GitHubWebhookValidator",
     "GraphQLError",
     "InspectorResult",
     "LintFinding",
@@ -125,7 +143,11 @@ __all__ = [
     "ScanInterrupted",
     "SchemaDriftError",
     "Session",
+    "StandardWebhookValidator",
+    "StripeWebhookValidator",
     "Trial",
+    "WebhookReceiver",
+    "WebhookSignatureError",
     "connect",
     "draft_manifest",
     "flatten_dict",

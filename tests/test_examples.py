@@ -25,6 +25,7 @@ def test_an_example_gives_the_rows_below_its_queries(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBHOOK_SECRET", "whsec_example")
     con = duckdb.connect()
     apikit_sql.install(con, allow_mutations=["demo"])
     text = path.read_text()

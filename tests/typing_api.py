@@ -16,11 +16,17 @@ from apikit_sql import (
     DbtFile,
     DryRunResult,
     FetchOptions,
+    GenericHmacValidator,
+    GitHubWebhookValidator,
     InspectorResult,
     PaginationConfig,
     RateLimitError,
     RetryConfig,
     Session,
+    StandardWebhookValidator,
+    StripeWebhookValidator,
+    WebhookReceiver,
+    WebhookSignatureError,
     flatten_dict,
     flatten_records,
     get_writer,
@@ -105,6 +111,25 @@ async def achanged(client: Apikit) -> None:
 def exported(client: Apikit) -> None:
     assert_type(DbtExporter("dbt", dry_run=True).export([{"a": 1}], "name", tags=["crm"]), DbtExport)
     assert_type(DbtExporter("dbt").export_from_client(client, "/x", "name", schema="raw").files, tuple[DbtFile, ...])
+
+
+def received(error: WebhookSignatureError) -> None:
+    validator = StripeWebhookValidator("env:STRIPE_WHSEC", tolerance=300)
+    receiver = WebhookReceiver(8080, "/webhook", validator, output_file="e.ndjson", provider="stripe", max_events=10)
+    receiver.start()
+    assert_type(receiver.address, str)
+    assert_type(receiver.event_count, int)
+    assert_type(receiver.events, list[dict[str, object]])
+    assert_type(receiver.to_polars(), pl.DataFrame)
+    receiver.stop()
+    for each in (
+        GitHubWebhookValidator(["a", "b"]),
+        StandardWebhookValidator("c"),
+        GenericHmacValidator("d", "X", "v="),
+    ):
+        assert_type(each.validate(b"{}", {"X": "y"}), str)
+        WebhookReceiver(validator=each)
+    assert_type(error.reason, str)
 
 
 def pieces(error: RateLimitError) -> None:

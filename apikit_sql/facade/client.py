@@ -6,8 +6,6 @@ import os
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from io import StringIO
-from pathlib import Path
 from threading import Event
 from typing import Any, Self, Unpack
 
@@ -19,6 +17,7 @@ from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RetryCon
 from apikit_sql.engine.session import Session, default_session
 from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.facade.changing import Changing
+from apikit_sql.facade.env_file import load_env_file
 from apikit_sql.facade.fetching import Fetching, Record, records_of
 from apikit_sql.facade.options import GraphQLOptions, TableOptions, Values, graphql_of, inspected_call, table_plan
 from apikit_sql.facade.reading import in_thread, remembering
@@ -128,7 +127,7 @@ class Apikit(Fetching, Changing):
         which is missing or wrong.
         """
         if env_file is not None:
-            _load(Path(env_file))
+            load_env_file(env_file)
         return cls.from_config(connector_of(os.environ), max_wait=max_wait, session=session)
 
     def _take(self, connector: ConnectorDefinition, session: Session | None, max_wait: float | None) -> Self:
@@ -189,17 +188,3 @@ class Apikit(Fetching, Changing):
         )
         error, evidence = (text and in_python(text) for text in (found.error, found.evidence))
         return replace(found, error=error, evidence=evidence)
-
-
-def _load(env_file: Path) -> None:
-    """Put the variables of `env_file` into the environment, but for those that are set. Raises ConfigError."""
-    try:
-        from dotenv import load_dotenv  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        message = "python-dotenv, which reads env_file, is not installed: pip install 'apikit_sql[dotenv]'."
-        raise ConfigError(message) from error
-    try:
-        load_dotenv(stream=StringIO(env_file.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as error:
-        message = f"the env_file {env_file} cannot be read ({type(error).__name__}). Name another, or create it."
-        raise ConfigError(message) from None

@@ -36,6 +36,7 @@ from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 
 #: What asks an API, now or when it is read.
 _SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
+_OF_WEBHOOKS = frozenset(each.name for each in (catalog.WEBHOOK_START, catalog.WEBHOOK_STOP, catalog.WEBHOOKS))
 _OF_THE_NEWEST = {
     catalog.SCANS.name: scans_dataset,
     catalog.ERRORS.name: errors_dataset,
@@ -66,6 +67,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return export_dataset(text, database, partial(_in_stream, database))
         case catalog.DBT_EXPORT_QUERY.name:
             return export_query_dataset(text, database, partial(_in_stream, database))
+        case name if name in _OF_WEBHOOKS:
+            return _of_webhooks(database, name, text)
         case name if name in _SENDING:
             return _of_api(database, question, text)
         case name if name in _OF_THE_NEWEST:
@@ -94,6 +97,19 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
 def _in_stream(database: Database, work: Callable[[], list[Row]]) -> list[Row]:
     """The rows that `work` gives; a line break keeps the first line of its error apart from what pyarrow adds."""
     return raised_as_text(database.permissions.session, work, end="\n")
+
+
+def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset:
+    """The table of a function that is about receivers."""
+    from apikit_sql.sql.webhooks import receivers_dataset, start_dataset, stop_dataset  # noqa: PLC0415 - few want it
+
+    if function == catalog.WEBHOOK_START.name:
+        database.permissions.check_network(database.may_reach_outside)
+        return start_dataset(text, database.webhooks, partial(_in_stream, database))
+    name = _text(function, "name", json.loads(text)["name"])
+    if function == catalog.WEBHOOKS.name:
+        return receivers_dataset(name, database.webhooks)
+    return stop_dataset(_needed(function, {"name": name}, "name"), database.webhooks)
 
 
 def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str, Any]) -> ScannedDataset:

@@ -191,6 +191,34 @@ DRY_RUN = Function(
     ),
 )
 
+WEBHOOK_START = Function(
+    "apikit_webhook_start",
+    "CALL it: receives the deliveries of a webhook, and keeps each in a table before it is answered",
+    (
+        Argument("name", None, "what the receiver is called"),
+        Argument("provider", None, "'stripe', 'github', 'standard' (Standard Webhooks, Svix) or 'hmac' (HMAC-SHA256)"),
+        Argument("secret", None, "a reference, 'env:NAME' or 'keyring:NAME'; a list while one is rotated"),
+        Argument("port", "NULL", "where it listens (8080); 0 takes any that is free"),
+        Argument("path", "NULL", "where deliveries are posted ('/webhook')"),
+        Argument("table_name", "NULL", "the table (NAME_events); it is made where it is not there"),
+        Argument("host", "NULL", "the address it listens at ('127.0.0.1'); '0.0.0.0' for all"),
+        Argument("header", "NULL", "of 'hmac': the header of the signature ('X-Signature')"),
+        Argument("prefix", "NULL", "of 'hmac': what stands before the signature, as 'sha256='"),
+        Argument("id_header", "NULL", "of 'hmac': the header of a delivery's id; without it none is known again"),
+        Argument("event_header", "NULL", "of 'hmac': the header of the event's name"),
+        Argument("tolerance", "NULL", "of 'stripe' and 'standard': seconds that a signature is good (300)"),
+        Argument("max_body", "NULL", "the largest delivery, in bytes (25 MiB)"),
+    ),
+)
+WEBHOOK_STOP = Function(
+    "apikit_webhook_stop", "CALL it: stops such a receiver", (Argument("name", None, "what the receiver is called"),)
+)
+WEBHOOKS = Function(
+    "apikit_webhooks",
+    "the receivers that run: address, counts, what was rejected and why, the lag",
+    (Argument("name", "NULL", "only the one of this name"),),
+)
+
 INSPECT = Function(
     "apikit_inspect",
     "one request: where an API's records are, how it pages, its columns and limit, a manifest and SQL to read it with",
@@ -235,13 +263,14 @@ EXPORTING = (DBT_EXPORT, DBT_EXPORT_QUERY)
 
 TABLE_FUNCTIONS = (
     APIKIT, GRAPHQL, EXPLAIN, DRY_RUN, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS,
-    STREAMS, ATTACH, DETACH, DBT_EXPORT, DBT_EXPORT_QUERY, HELP,
+    STREAMS, ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, WEBHOOKS, DBT_EXPORT, DBT_EXPORT_QUERY, HELP,
 )  # fmt: skip
 
 _OF_A_STATEMENT = {"search_path": "current_setting('search_path')", "time_zone": "current_setting('TimeZone')"}
 #: What a question takes along from where its call stands, as SQL expressions.
 _FROM_CALLER = {
     DETACH.name: {"current": "current_database()"},
+    WEBHOOK_START.name: {"catalog": "current_database()", "schema": "current_schema()"},
     EXPLAIN.name: _OF_A_STATEMENT,
     DBT_EXPORT_QUERY.name: _OF_A_STATEMENT,
 }
