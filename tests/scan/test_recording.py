@@ -48,7 +48,7 @@ def recorded(dataset: ApiDataset, condition: pc.Expression | None = None) -> Rec
         (ID != 3, "id <> 3"),
         (pc.field("user", "login") == "ada", "user.login = 'ada'"),
         (pc.field("my col") > 1.5, '"my col" > 1.5'),
-        (pc.field("at") >= NOON, "at >= '2026-01-05 12:00:00+00:00'"),
+        (pc.field("at") >= NOON, "\"at\" >= '2026-01-05 12:00:00+00:00'"),
         (STATE.isin(["a", "b"]), "state IN ('a', 'b')"),
         (pc.if_else(STATE.is_valid(), STATE.isin(["a"]), pc.scalar(pa.scalar(None, pa.bool_()))), "state IN ('a')"),
         ((STATE == "a") | (STATE == "b"), "state IN ('a', 'b')"),
