@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from apikit_sql.connector.manifest import ConnectorDefinition
     from apikit_sql.connector.protocol import AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
     from apikit_sql.connector.registry import ConnectorRegistry
+    from apikit_sql.dbt.exporter import DbtExport, DbtExporter, DbtFile
     from apikit_sql.engine.session import Session
     from apikit_sql.errors import (
         ApikitError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
         RequestsSpentError,
         ScanInterrupted,
         SchemaDriftError,
+        WebhookSignatureError,
     )
     from apikit_sql.facade.client import Apikit
     from apikit_sql.facade.dry_run import DryRunResult
@@ -47,6 +49,13 @@ if TYPE_CHECKING:
     from apikit_sql.scan.trial import Trial, try_out
     from apikit_sql.sql.connection import Connection, connect
     from apikit_sql.sql.install import install
+    from apikit_sql.webhook.receiver import WebhookReceiver
+    from apikit_sql.webhook.signature import (
+        GenericHmacValidator,
+        GitHubWebhookValidator,
+        StandardWebhookValidator,
+        StripeWebhookValidator,
+    )
 
 #: Where each public name lives: importing the package costs nothing until one is used.
 _HOMES = {
@@ -63,11 +72,19 @@ _HOMES = {
     "apikit_sql.openapi.draft": ("draft_manifest", "read_document"),
     "apikit_sql.connector.registry": ("ConnectorRegistry",),
     "apikit_sql.scan.trial": ("Trial", "try_out"),
+    "apikit_sql.dbt.exporter": ("DbtExport", "DbtExporter", "DbtFile"),
     "apikit_sql.flatten": ("flatten_dict", "flatten_records"),
     "apikit_sql.output.frames": ("infer_polars_schema", "records_to_polars"),
     "apikit_sql.output.writer": ("get_writer",),
     "apikit_sql.connector.manifest": ("ConnectorDefinition",),
     "apikit_sql.connector.protocol": ("AuthConfig", "PaginationConfig", "RateLimitConfig", "RetryConfig"),
+    "apikit_sql.webhook.receiver": ("WebhookReceiver",),
+    "apikit_sql.webhook.signature": (
+        "GenericHmacValidator",
+        "GitHubWebhookValidator",
+        "StandardWebhookValidator",
+        "StripeWebhookValidator",
+    ),
     "apikit_sql.errors": (
         "ApikitError",
         "ApikitWarning",
@@ -85,6 +102,7 @@ _HOMES = {
         "RequestsSpentError",
         "ScanInterrupted",
         "SchemaDriftError",
+        "WebhookSignatureError",
     ),
 }
 
@@ -102,9 +120,14 @@ __all__ = [
     "ConnectorDefinition",
     "ConnectorNotFoundError",
     "ConnectorRegistry",
+    "DbtExport",
+    "DbtExporter",
+    "DbtFile",
     "DecodeError",
     "DryRunResult",
     "FetchOptions",
+    "GenericHmacValidator",
+    "GitHubWebhookValidator",
     "GraphQLError",
     "InspectorResult",
     "LintFinding",
@@ -120,7 +143,11 @@ __all__ = [
     "ScanInterrupted",
     "SchemaDriftError",
     "Session",
+    "StandardWebhookValidator",
+    "StripeWebhookValidator",
     "Trial",
+    "WebhookReceiver",
+    "WebhookSignatureError",
     "connect",
     "draft_manifest",
     "flatten_dict",

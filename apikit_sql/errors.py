@@ -14,6 +14,7 @@
   - DecodeError             a body that is not JSON, or has no records where they should be
   - SchemaDriftError        a later value does not fit its column
   - OutputError             a file could not be written; what was there before is unchanged
+  - WebhookSignatureError   a webhook delivery does not come from who it says
   - ScanInterrupted         the reader cancelled while the scan was waiting
 
 * ApikitWarning             what is worth knowing and stops nothing
@@ -117,6 +118,15 @@ class SchemaDriftError(ApikitError):
 
 class OutputError(ApikitError):
     """A file could not be written; what was there before is unchanged. Or a buffer could not, and has a part."""
+
+
+class WebhookSignatureError(ApikitError):
+    """A webhook delivery does not come from who it says, or not now; `reason` tells what is wrong with it."""
+
+    def __init__(self, message: str, *, reason: str = "") -> None:
+        """An error for a delivery that is refused for `reason`."""
+        super().__init__(message)
+        self.reason = reason
 
 
 class ScanInterrupted(ApikitError):  # noqa: N818 - named for what happened; nothing went wrong

@@ -55,7 +55,10 @@ def flatten_records(records: Iterable[Mapping[str, Any]], sep: str = "__") -> li
 def checked(record: object, number: int) -> dict[str, Any]:
     """The `record` of this number as a dict. Raises CallError where it is none, or has a key that is not text."""
     if not isinstance(record, Mapping):
-        message = f"record {number} is a {type(record).__name__}, not a dict."
+        message = (
+            f"record {number} is a {type(record).__name__}, not a dict. A data frame's are df.to_dicts() (polars) or "
+            "df.to_dict('records') (pandas)."
+        )
         raise CallError(message)
     found = dict(record)
     try:

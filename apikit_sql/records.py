@@ -102,6 +102,24 @@ def json_text(body: bytes) -> bytes:
     return text
 
 
+def top_texts(body: bytes, *names: str) -> tuple[str | None, ...]:
+    """What the object `body` has under each of `names`, where that is a text; None where it is not, or is not there.
+
+    Nothing else is parsed. Raises DecodeError for what is not JSON.
+    """
+    with _refusing():
+        body.decode()
+        raw = msgspec.json.decode(body, type=Raw)
+        top = _object(raw) if _kind(raw) == "an object" else {}
+        found = [_value(top.get(name)) for name in names]
+    return tuple(value if isinstance(value, str) else None for value in found)
+
+
+def one_line(text: str) -> str:
+    """The same JSON without a line break."""
+    return msgspec.json.format(text, indent=-1)
+
+
 def read_envelope(body: bytes, record_path: str | None) -> Envelope:
     """The envelope of `body`, its records at `record_path`, or where they are found if that is None.
 

@@ -5,7 +5,8 @@ import functools
 import json
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
 #: What stands where a secret stood.
@@ -32,6 +33,7 @@ SECRET_HEADERS = frozenset(
 
 _MOST_TIMES_ENCODED = 4
 _SHORTEST_IN_BASE64 = 6  # bytes; of fewer, too few characters are left that it alone decides
+_LONG = 8  # characters; a shorter part of a cookie is rather a setting than a secret
 _SHORTEST_SECRET = 4  # a shorter value stands in too much innocent text to be masked by value
 
 
@@ -55,6 +57,21 @@ def is_secret_header(name: str) -> bool:
     """Whether a header of this name carries a credential."""
     lowered = name.lower()
     return lowered in SECRET_HEADERS or lowered.endswith(("-token", "-api-key", "-secret", "-signature"))
+
+
+def header_secrets(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    """What no text may show of `headers`: the values of those that carry credentials, without their scheme, too."""
+    found = []
+    for name, value in headers:
+        if is_secret_header(name):
+            cookies = (each.partition("=")[2].strip() for each in value.split(";"))
+            found += [value, value.partition(" ")[2].strip(), *(each for each in cookies if len(each) >= _LONG)]
+    return tuple(each for each in found if each)
+
+
+def masked_values(values: Mapping[str, Any], is_secret: Callable[[str], bool]) -> dict[str, Any]:
+    """`values` with a mask for each whose name says that it carries a credential."""
+    return {name: MASK if is_secret(name) else value for name, value in values.items()}
 
 
 def redact_url(url: str, secrets: Iterable[str] = (), *, also_masked: bool = True) -> str:

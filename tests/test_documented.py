@@ -1,5 +1,6 @@
 """README says what there is: every option, type, strategy and connector, and nothing that is not there."""
 
+import inspect
 import re
 from pathlib import Path
 from typing import get_args
@@ -7,9 +8,11 @@ from typing import get_args
 import pytest
 
 import apikit_sql
+from apikit_sql import Apikit, FetchOptions
 from apikit_sql.column_types import ScalarName
 from apikit_sql.connector.protocol import Strategy
 from apikit_sql.connector.registry import ConnectorRegistry
+from apikit_sql.facade.options import FileOptions, TableOptions
 from apikit_sql.sql.catalog import APIKIT, FUNCTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -20,6 +23,12 @@ def first_column(heading: str) -> list[str]:
     """The words in backticks that open the rows of the table behind `heading`."""
     section = README.split(heading, 1)[1].split("\n#", 1)[0]
     return re.findall(r"^\| `'?([\w./]+)'?`", section, re.MULTILINE)
+
+
+def first_cells(head: str) -> set[str]:
+    """Every word in backticks in the first cells of the table whose first row begins with `head`."""
+    table = README.split(f"\n| {head} |", 1)[1].split("\n\n", 1)[0]
+    return {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
 
 def test_every_function_has_its_section_and_an_example() -> None:
@@ -40,6 +49,35 @@ def test_the_table_of_strategies_is_the_manifests() -> None:
     documented = first_column("**Pagination.**")
 
     assert sorted(documented) == sorted(set(get_args(Strategy)) - {"relay"})  # relay belongs to GraphQL
+
+
+def test_the_table_of_arguments_is_that_of_the_client() -> None:
+    parameters = set(inspect.signature(Apikit.__init__).parameters) - {"self"}
+
+    assert first_cells("argument of `Apikit`") == parameters - {"max_retries"}  # the same as max_attempts
+
+
+def test_the_table_of_options_of_python_is_that_of_its_methods() -> None:
+    documented = first_cells("option of `fetch_*`")
+
+    assert documented == {*FetchOptions.__annotations__, *FileOptions.__annotations__, "dry_run"}
+    for name in TableOptions.__annotations__:
+        assert name in documented or f"`{name}`" in README.split("## Python", 1)[1]
+
+
+def test_the_table_of_errors_has_them_all() -> None:
+    raised = {name for name in apikit_sql.__all__ if name.endswith("Error") or name == "ScanInterrupted"}
+
+    assert first_cells("an error") == raised
+
+
+@pytest.mark.parametrize("name", apikit_sql.__all__)
+def test_every_public_name_is_in_the_readme(name: str) -> None:
+    assert re.search(rf"\b{name}\b", README)
+
+
+def test_no_line_is_longer_than_its_neighbours() -> None:
+    assert [line for line in README.splitlines() if len(line) > 120 and not line.startswith("|")] == []
 
 
 def test_the_types_are_all_named() -> None:

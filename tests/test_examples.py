@@ -21,7 +21,11 @@ def cells(line: str) -> list[str]:
 
 @pytest.mark.filterwarnings("ignore::apikit_sql.ApikitWarning")  # some show what is warned of
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_gives_the_rows_below_its_queries(path: Path) -> None:
+def test_an_example_gives_the_rows_below_its_queries(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WEBHOOK_SECRET", "whsec_example")
     con = duckdb.connect()
     apikit_sql.install(con, allow_mutations=["demo"])
     text = path.read_text()

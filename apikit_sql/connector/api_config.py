@@ -13,8 +13,8 @@ from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.errors import ConfigError
 
-#: The kind of auth that a secret alone means.
-_ALONE = {"token": "bearer", "api_key": "apikey", "username": "basic"}
+#: The kind of auth that takes a secret, and that it alone means.
+_TAKES = {"token": "bearer", "api_key": "apikey", "username": "basic", "password": "basic"}
 
 
 class ApiConfig(ConnectorDefinition):
@@ -37,6 +37,16 @@ def api_config(settings: Mapping[str, Any]) -> ApiConfig:
         raise ConfigError("; ".join(f"{each.key}: {each.message}" for each in findings_of(error))) from None
 
 
+def as_connector(config: object) -> ConnectorDefinition:
+    """The connector that `config` is, or whose settings it has. Raises ConfigError where it is neither."""
+    if isinstance(config, ConnectorDefinition):
+        return config
+    if isinstance(config, Mapping):
+        return api_config(config)
+    message = f"a {type(config).__name__} describes no API: give an ApiConfig, or a dict of its settings."
+    raise ConfigError(message)
+
+
 def auth_of(kind: str | AuthConfig | None, secrets: Mapping[str, Any]) -> AuthConfig | dict[str, Any]:
     """What `auth` is with these secrets: of the `kind` given, else of the one that they mean alone."""
     given = {name: value for name, value in secrets.items() if value is not None}
@@ -45,8 +55,13 @@ def auth_of(kind: str | AuthConfig | None, secrets: Mapping[str, Any]) -> AuthCo
             message = f"{min(given)}: the AuthConfig has the secrets; say it there."
             raise ConfigError(message)
         return kind
-    meant = next((each for name, each in _ALONE.items() if name in given), "none")
-    return {"type": meant if kind is None else kind, **given}
+    meant = next((each for name, each in _TAKES.items() if name in given), "none")
+    chosen = meant if kind is None else kind
+    others = [name for name in given if _TAKES[name] != chosen]
+    if others and chosen in _TAKES.values():
+        message = f"{others[0]}: auth of type {chosen!r} does not use it. Give the secrets of one type."
+        raise ConfigError(message)
+    return {"type": chosen, **given}
 
 
 def with_token(connector: ConnectorDefinition, token: str) -> ConnectorDefinition:

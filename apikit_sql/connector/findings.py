@@ -18,7 +18,7 @@ from apikit_sql.secrets import is_reference
 
 #: A connector's name, which is a prefix in SQL.
 _NAME = re.compile(r"[a-z_][a-z0-9_]*")
-_TABLE = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be a table")
+_TABLE = dict.fromkeys(("model_type", "model_attributes_type", "dict_type"), "must be an object: {...}")
 _PLAINLY = _TABLE | {"missing": "is needed", "tuple_type": "must be a list: ['...']", "string_type": "must be a text"}
 _MODELS: Mapping[str, type[BaseModel]] = {
     "": ConnectorDefinition,
@@ -96,9 +96,9 @@ def _words(kind: str, message: str, place: tuple[str | int, ...]) -> str:
     if kind == "extra_forbidden":
         return "there is no such setting" + _near(place)
     if place[-1:] == ("auth",) and kind in _TABLE:
-        return "must be a table: { type = 'bearer', token = 'env:NAME' }"
+        return "must be an object: { type = 'bearer', token = 'env:NAME' }"
     if place[-1:] == ("key_columns",) and kind == "tuple_type":
-        return "must be a list of tables: [{ column = 'state', param = 'state' }]"
+        return "must be a list of objects: [{ column = 'state', param = 'state' }]"
     return _PLAINLY.get(kind) or message.removeprefix("Value error, ").replace("Input should be", "must be")
 
 

@@ -17,6 +17,9 @@ ValueFormat = Literal["", "rfc3339", "rfc3339_ms", "date", "epoch", "epoch_ms"]
 
 
 def _as_column(value: object) -> object:
+    if not isinstance(value, str | dict | ManifestModel):
+        message = "must be the name of a type, 'BIGINT', or an object: { type = 'TIMESTAMPTZ', format = 'epoch' }"
+        raise ValueError(message)  # noqa: TRY004 - pydantic's way
     return {"type": value} if isinstance(value, str) else value
 
 

@@ -5,11 +5,14 @@ The engine reads them as they stand here: there is no second set of runtime obje
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from apikit_sql.connector.texts import Seconds, TokenUrl
+from apikit_sql.errors import ConfigError
+from apikit_sql.redaction import is_secret_header, is_secret_param, masked_values
 
 Strategy = Literal["offset", "page", "cursor", "link", "next_url", "relay", "none", "auto"]
 #: The AuthConfig fields that hold secrets: a manifest file may only refer to them.
@@ -20,6 +23,24 @@ class ManifestModel(BaseModel):
     """A part of a manifest: frozen, and closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - what a user has written
+        """The settings by name. Raises ConfigError that names every one that is wrong."""
+        try:
+            super().__init__(**settings)
+        except ValidationError as error:
+            from apikit_sql.connector.findings import explain  # noqa: PLC0415 - it knows all models
+
+            message = f"{type(self).__name__}: {explain(error)}"
+            raise ConfigError(message) from None
+
+    __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]  # else a model within another is made by it, too
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """The settings by name, but for headers and parameters that carry credentials."""
+        for name, value in super().__repr_args__():
+            is_secret = {"headers": is_secret_header, "params": is_secret_param}.get(name or "")
+            yield name, masked_values(value, is_secret) if is_secret else value
 
 
 class AuthConfig(ManifestModel):

@@ -159,10 +159,11 @@ class ConnectorRegistry:
         config = config_file()
         place = self._folders[-1] if self._folders else f"{config} and {config.parent / 'connectors'}"
         is_host = re.fullmatch(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?", name) and not name.endswith(".toml")
-        base_url = f"https://{name}" if is_host else "https://api.example.com"
+        is_url = name.startswith(("https://", "http://"))
+        base_url = redact_url(name) if is_url else f"https://{name}" if is_host else "https://api.example.com"
         return (
             f"no connector is named {redact_url(name)!r}. {hint} Your own are read from {place}. "
-            f"A base URL works too: apikit({base_url!r}, '/path')."
+            f"A base URL works too: apikit({base_url!r}, '/path'), or in Python Apikit({base_url!r})."
         )
 
 

@@ -49,7 +49,7 @@ def check_path(path: str) -> str:
         message = f"the path {path!r} must start with '/'."
         raise CallError(message)
     if "?" in path or "#" in path:
-        message = f"the path {path!r} has a '?' or '#'. Give query parameters as params := {{name: value}}."
+        message = f"the path {path!r} has a '?' or '#'. Give query parameters as params := {{'name': value}}."
         raise CallError(message)
     if any(part in {".", ".."} for part in path.replace("%2e", ".").replace("%2E", ".").split("/")) or "\\" in path:
         message = f"the path {path!r} has a '.' or '..' step."

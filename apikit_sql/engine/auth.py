@@ -30,7 +30,7 @@ _REFUSED = 401
 class Credential:
     """A resolved auth: how it signs a request, what to call it, and the values that no text may show.
 
-    It signs with `sign`, or with the newest of `tokens`.
+    It signs with `sign`, or with the newest of `tokens`. `others` are secrets that are sent beside it.
     """
 
     sign: Callable[[httpx.Request], None] = field(repr=False)
@@ -38,11 +38,12 @@ class Credential:
     values: tuple[str, ...] = field(repr=False)
     tokens: Tokens | None = field(default=None, repr=False)
     prefix: str = "Bearer"
+    others: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The values that no text may show, those of today's tokens among them."""
-        return self.values if self.tokens is None else self.values + self.tokens.secrets
+        return self.values + self.others + (() if self.tokens is None else self.tokens.secrets)
 
     def hide(self, text: str) -> str:
         """`text` without the credential."""
@@ -92,8 +93,8 @@ def authenticator(connector: str, auth: AuthConfig, tokens_of: Callable[[Grant],
         return replace(ANONYMOUS, name=missing[0])
     if missing:
         what = missing[0] or "a secret"
-        else_ = "." if auth.type == "oauth2" else ", or leave this credential out to ask the API anonymously."
-        message = f"{connector}: {what} is not set. Set it{else_}"
+        else_ = ", or in Python say token='...'" if auth.type in {"bearer", "apikey"} else ""
+        message = f"{connector}: {what} is not set. Set it{else_}."
         raise ConfigError(message)
     values = {field: value for field, value in found.items() if value is not None}
     _check(connector, values)
@@ -119,6 +120,12 @@ def masked(auth: AuthConfig) -> AuthConfig:
     """`auth` with a mask for each of its secrets."""
     given = (name for name in SECRET_FIELDS if _secret(auth, name) is not None)
     return auth.model_copy(update={name: SecretStr(MASK) for name in given})
+
+
+def known_secrets(auth: AuthConfig) -> tuple[str, ...]:
+    """The secrets of `auth` that are at hand: those in it, and those of the environment. A keyring is not asked."""
+    texts = (value.get_secret_value() for name in SECRET_FIELDS if (value := _secret(auth, name)) is not None)
+    return tuple(found for text in texts if not text.startswith("keyring:") and (found := resolve(text)))
 
 
 def _check(connector: str, values: dict[str, str]) -> None:

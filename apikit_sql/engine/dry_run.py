@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from apikit_sql.engine.auth import authenticator, masked, name_of
+from apikit_sql.engine.auth import authenticator, known_secrets, masked, name_of
 from apikit_sql.engine.exchange import request_of
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import MASK, redact_url
+from apikit_sql.redaction import MASK, header_secrets, redact_url
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,8 @@ class ShownRequest:
 
 def shown_request(plan: RequestPlan) -> ShownRequest:
     """The first request of `plan`. No secret need be there. Raises RequestError where its URL is none."""
-    credential = authenticator(plan.connector, masked(plan.auth))
+    others = known_secrets(plan.auth) + header_secrets(plan.headers)
+    credential = replace(authenticator(plan.connector, masked(plan.auth)), others=others)
     request = request_of(plan, first_request(plan))
     credential.sign(request)
     if plan.auth.type == "oauth2":
@@ -33,6 +34,6 @@ def shown_request(plan: RequestPlan) -> ShownRequest:
         method=request.method,
         url=redact_url(str(request.url), credential.secrets),
         headers=tuple((name, credential.hide(value)) for name, value in request.headers.items()),
-        body=request.content.decode() or None,
+        body=credential.hide(request.content.decode()) or None,
         credential=name_of(plan.auth),
     )

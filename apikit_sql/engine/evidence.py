@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import re
-import warnings
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.link import link_target
 from apikit_sql.engine.pagination import PageRequest, count_of
 from apikit_sql.engine.steps import Page
-from apikit_sql.errors import ApikitWarning, PaginationError
+from apikit_sql.errors import PaginationError
 from apikit_sql.records import Envelope
 
 #: Where pagination words stand, beside the records: at the top, or in one of these objects.
@@ -65,12 +64,13 @@ class Evidence(NamedTuple):
 
     pagination: PaginationConfig
     reason: str
+    doubt: str = ""  # what its reader ought to know
 
 
 def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest, *, is_last: bool = False) -> Evidence:
     """The strategy that `page`, the first, gives evidence of; `none` where it gives none.
 
-    Raises PaginationError where the page says that there is more and nothing tells how to get it; warns where there
+    Raises PaginationError where the page says that there is more and nothing tells how to get it; doubts where there
     is no evidence but the number of records looks like a page's. Neither where it `is_last`, as its reader wants it.
     """
     envelope = page.envelope
@@ -80,8 +80,8 @@ def find_pagination(settings: PaginationConfig, page: Page, request: PageRequest
             return Evidence(settings.model_copy(update={"strategy": strategy, **fields}), reason)
     if not is_last:
         refuse_unfollowed(settings, page, request)
-        _warn_of_silence(page)
-    return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages")
+    doubt = "" if is_last else _doubt(page)
+    return Evidence(settings.model_copy(update={"strategy": "none"}), "no sign of further pages", doubt)
 
 
 def why_none(page: Page, request: PageRequest) -> str:
@@ -100,22 +100,21 @@ def why_none(page: Page, request: PageRequest) -> str:
     sent = {name: value for name, value in request.params if value.isdecimal()}
     for names, strategy, counted in ((_PAGE_PARAMS, "page", "pages"), (_OFFSET_PARAMS, "offset", "records")):
         if param := next((name for name in names if name in sent), None):
-            settings = f"{{strategy: '{strategy}', {strategy}_param: '{param}'}}"
+            settings = f"{{'strategy': '{strategy}', '{strategy}_param': '{param}'}}"
             return f"{silence}; if {param} counts its {counted}, say pagination := {settings}"
     if seen and (seen in _USUAL_PAGE_SIZES or str(seen) in sent.values()):
         return f"{silence}; but {seen} records look like a full page: if there are more, say pagination := {{...}}"
     return silence
 
 
-def _warn_of_silence(page: Page) -> None:
-    """Warn where nothing speaks of further pages but the number of records."""
-    if len(page.envelope.records) in _USUAL_PAGE_SIZES and not _speaks_of_pages(page):
-        warnings.warn(
-            f"{page.url} gave exactly {len(page.envelope.records)} records and no sign of further pages. "
-            "If there are more, say pagination := {strategy: ...}; if not, pagination := 'none'.",
-            ApikitWarning,
-            stacklevel=2,
-        )
+def _doubt(page: Page) -> str:
+    """What to say where nothing speaks of further pages but the number of records."""
+    if len(page.envelope.records) not in _USUAL_PAGE_SIZES or _speaks_of_pages(page):
+        return ""
+    return (
+        f"{page.url} gave exactly {len(page.envelope.records)} records and no sign of further pages. "
+        "If there are more, say pagination := {'strategy': ...}; if not, pagination := 'none'."
+    )
 
 
 def refuse_unfollowed(settings: PaginationConfig, page: Page, request: PageRequest) -> None:
@@ -135,7 +134,7 @@ def refuse_unfollowed(settings: PaginationConfig, page: Page, request: PageReque
     if more:
         message = (
             f"the API says that there is more ({more}) than the first page's {len(page.envelope.records)} records, "
-            "but not how to ask for it. Add its paging parameters, params := {page: 1} or {offset: 0}, or say "
+            "but not how to ask for it. Add its paging parameters, params := {'page': 1} or {'offset': 0}, or say "
             "pagination := {...}."
         )
         raise PaginationError(message)

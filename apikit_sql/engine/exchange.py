@@ -23,7 +23,7 @@ from apikit_sql.engine.network import HOME
 from apikit_sql.engine.oauth2 import MUST_FINISH
 from apikit_sql.engine.pagination import PageRequest, first_request
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
-from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target
+from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target, without_credentials
 from apikit_sql.engine.refusal import Wait, out_of_patience, refused, where
 from apikit_sql.engine.request_log import RequestRecord
 from apikit_sql.engine.retry import TOO_MANY, is_limited, new_attempts, retry_delay
@@ -219,7 +219,7 @@ def delivered(
         if is_home(plan, asked.url):
             response = yield from access.credential.answer(asked, send, ask, sends_again=sends_again)
         else:
-            response = yield from send(asked)
+            response = yield from send(without_credentials(asked))
         target = redirect_target(plan, response, access.credential.secrets)
         if target is None:
             return response

@@ -7,7 +7,7 @@ import httpx
 from apikit_sql.errors import OriginError, RequestError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import carries_secret, redact, redact_url
+from apikit_sql.redaction import carries_secret, is_secret_header, redact, redact_url
 
 #: How many redirects one request may take.
 MOST_REDIRECTS = 5
@@ -32,12 +32,19 @@ def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[st
     if url.userinfo or origin_of(str(url)) not in allowed:
         message = (
             f"{plan.connector}: a {what} leads to {origin}, away from {plan.base_url}. If that is right, add it to the "
-            "manifest's allowed_origins."
+            "allowed_origins of its manifest, or of its ApiConfig."
         )
         raise OriginError(redact(message, secrets))
     if carries_secret(str(url), secrets):
         message = f"{plan.connector}: a {what} to {origin} carries the credential along; it was not followed."
         raise OriginError(redact(message, secrets))
+
+
+def without_credentials(request: httpx.Request) -> httpx.Request:
+    """`request`, which leaves home, without the headers that carry credentials, whoever has given them."""
+    for name in [name for name in request.headers if is_secret_header(name)]:
+        del request.headers[name]
+    return request
 
 
 def redirect_target(plan: RequestPlan, response: httpx.Response, secrets: tuple[str, ...]) -> httpx.URL | None:

@@ -16,10 +16,11 @@ from apikit_sql.engine.redirect import is_home
 from apikit_sql.engine.retry import asked_wait, is_limited
 from apikit_sql.errors import AuthError, GraphQLError, RateLimitError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import redact, redact_url
+from apikit_sql.redaction import is_secret_header, redact, redact_url
 from apikit_sql.secrets import is_reference
 
 _LONGEST_REASON = 200  # characters of an API's own error message
+_SET_IT = "Set its token: [auth] in its manifest, install(con, tokens={...}), or in Python Apikit(..., token=...)."
 _AUTH_REFUSED, _FORBIDDEN, _PROXY_AUTH = 401, 403, 407
 _PATIENCES = (60, 120, 300, 600, 1800, 3600)  # seconds that an error proposes as max_wait
 
@@ -32,9 +33,9 @@ def refused(
     message = f"{where(plan, request)} answered {status}{how.format(reason=reason_of(response, secrets))}"
     url = redact_url(request.full_url, secrets)
     if status == _AUTH_REFUSED and is_home(plan, response.request.url):
-        return AuthError(f"{message}: {_told_of(access)}", status=status, url=url)
+        return AuthError(f"{message}: {_told_of(plan, access)}", status=status, url=url)
     if status == _FORBIDDEN and is_home(plan, response.request.url):
-        message += f": {_told_of(access)}"
+        message += f": {_told_of(plan, access)}"
     if status == _PROXY_AUTH:
         message += "; credentials of a proxy in the environment are not used"
     if is_limited(response):
@@ -45,13 +46,16 @@ def refused(
     return RequestError(message, status=status, url=url)
 
 
-def _told_of(access: Access) -> str:
+def _told_of(plan: RequestPlan, access: Access) -> str:
     """What became of the credential."""
     name = access.credential.name
+    given = [header for header, _ in plan.headers if is_secret_header(header)]
+    if not access.credential.mark and given:
+        return f"only the headers given were sent ({', '.join(given)})."
     if not access.credential.mark and is_reference(name):
         return f"no credential was sent, for {name} is not set."
     if not access.credential.mark:
-        return "no credential was sent. Give one under [auth], or in install(con, tokens={...})."
+        return f"no credential was sent. {_SET_IT}"
     return f"the credential ({name}) was refused."
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from asyncio import CancelledError
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -63,8 +64,8 @@ class ScanRecord:
 
     `state` is 'closed' where the reader wanted no more, as LIMIT does. `is_truncated` tells that `pages` stopped a trip
     that had more. `drifted` and `unseen` count, by column and by field, the values made NULL and the fields without a
-    column; `unfollowed` are connections of a GraphQL query that had a next page; `skipped` are the errors of trips that
-    were passed over.
+    column; `doubts` are of what the first page has not told; `unfollowed` are connections of a GraphQL query that had a
+    next page; `skipped` are the errors of trips that were passed over.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class ScanRecord:
         self.is_truncated = False
         self.drifted: Counter[str] = Counter()
         self.unseen: Counter[str] = Counter()
+        self.doubts: set[str] = set()
         self.unfollowed: set[str] = set()
         self._has_inferred = plan is not None and plan.columns is None
         self.allowance = self._own_allowance(plan.max_requests if plan else None) if allowance is None else allowance
@@ -109,7 +111,7 @@ class ScanRecord:
     def _own_allowance(self, most: int | None) -> Allowance:
         refusal = (
             f"{self.connector} {self.path}: max_requests = {most} are sent and the scan is not at its end. "
-            "Say a larger max_requests, or stop earlier with LIMIT or pages := ..."
+            "Say a larger max_requests, or stop earlier: pages := ..., or LIMIT in SQL."
         )
         return Allowance(most, refusal)
 
@@ -131,7 +133,8 @@ class ScanRecord:
 
     def end(self, kind: type[BaseException] | None) -> None:
         """The scan is over: at its end, closed by its reader, or failed with an error of this `kind`."""
-        state: State = "done" if kind is None else "closed" if issubclass(kind, GeneratorExit) else "failed"
+        is_left = kind is not None and issubclass(kind, GeneratorExit | CancelledError)
+        state: State = "done" if kind is None else "closed" if is_left else "failed"
         self.state, self._elapsed = state, self.elapsed
 
     @contextmanager
@@ -152,6 +155,7 @@ class ScanRecord:
                 f"{name}: {len(self.skipped)} of {self.trips} trips failed and were skipped; apikit_errors() lists "
                 f"them. The first: {self.skipped[0]}"
             )
+        yield from sorted(self.doubts)
         if self.drifted:
             columns = ", ".join(f"{column}: {number}" for column, number in sorted(self.drifted.items()))
             yield f"{name}: {self.drifted.total()} values do not fit their columns and are NULL ({columns})."

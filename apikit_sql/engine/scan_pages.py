@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 from apikit_sql.engine.pages import AsyncPages, Pages
@@ -20,6 +20,10 @@ class ScanPages:
     pages: Pages
     record: ScanRecord
     hide: Callable[[str], str] = str  # masks secrets
+
+    def saying(self, say: Callable[[str], str]) -> Self:
+        """The scan, whose warnings are worded by `say`."""
+        return replace(self, hide=lambda text: say(self.hide(text)))
 
     def __enter__(self) -> Self:
         """The scan, whose pages may be read."""
@@ -39,14 +43,20 @@ class AsyncScanPages:
     record: ScanRecord
     hide: Callable[[str], str] = str  # masks secrets
 
+    def saying(self, say: Callable[[str], str]) -> Self:
+        """The scan, whose warnings are worded by `say`."""
+        return replace(self, hide=lambda text: say(self.hide(text)))
+
     async def __aenter__(self) -> Self:
         """The scan, whose pages may be read."""
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, _: object, __: object) -> None:
         """The scan is over: at its end, closed by its reader, or failed."""
-        await self.pages.aclose()
-        _end(self.record, kind, self.hide)
+        try:
+            await self.pages.aclose()
+        finally:
+            _end(self.record, kind, self.hide)
 
 
 def _end(record: ScanRecord, kind: type[BaseException] | None, hide: Callable[[str], str]) -> None:

@@ -24,7 +24,7 @@ from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.tokens import Tokens
 from apikit_sql.origin import origin_of, origin_text
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import redact
+from apikit_sql.redaction import header_secrets, redact
 
 _RING = 1_000
 
@@ -72,8 +72,9 @@ class Sharing:
         key = (plan.connector, origin_of(plan.base_url), plan.auth)
         sends = self.tape is None or self.tape.sends
         credential = authenticator(plan.connector, plan.auth, partial(self._tokens_of, key)) if sends else ANONYMOUS
+        credential = replace(credential, others=header_secrets(plan.headers))
         with self._lock:
-            self._secrets.update(credential.values)
+            self._secrets.update(credential.values, credential.others)
             fresh = SharedLimit(
                 plan.connector,
                 origin_text(plan.base_url),

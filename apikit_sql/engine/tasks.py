@@ -38,8 +38,9 @@ class Tasks(Generic[T]):
 
     async def wait(self, longest: float) -> None:
         """Wait up to `longest` seconds for something to come."""
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._has_come.wait(), longest)
+        with suppress(TimeoutError):  # of Python 3.11, wait_for loses a cancel that comes together with the event
+            async with asyncio.timeout(longest):
+                await self._has_come.wait()
         self._has_come.clear()
 
     def stop(self) -> None:

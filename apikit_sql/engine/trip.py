@@ -108,6 +108,7 @@ def _settled(
     if settings.strategy == "auto":
         found = find_pagination(settings, page, request, is_last=is_last)
         scan.pagination = f"{found.pagination.strategy} ({found.reason})"
+        scan.doubts |= {found.doubt} - {""}
         return found.pagination
     scan.pagination = settings.strategy
     return with_known_end(settings, page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apikit_sql.connector.manifest import ConnectorDefinition
 from apikit_sql.engine.session import Session, default_session
+from apikit_sql.plan.planner import Defaults
 
 
 class Caller:
@@ -11,6 +12,7 @@ class Caller:
 
     _connector: ConnectorDefinition
     _own_session: Session | None
+    _usual: Defaults  # what holds where a call says nothing
 
     @property
     def _session(self) -> Session:

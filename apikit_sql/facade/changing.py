@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from functools import partial
 from threading import Event
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack, overload
 
 from apikit_sql import errors
 from apikit_sql.connector.protocol import PaginationConfig
@@ -14,14 +14,15 @@ from apikit_sql.engine.dry_run import shown_request
 from apikit_sql.engine.mutation import Outcome
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
 from apikit_sql.facade.caller import Caller
-from apikit_sql.facade.dry_run import shown
-from apikit_sql.facade.options import Values, as_sent, refuse_unknown
+from apikit_sql.facade.dry_run import DryRunResult, shown
+from apikit_sql.facade.options import Values, refuse_unknown
 from apikit_sql.facade.reading import in_thread, remembering
+from apikit_sql.facade.values import as_sent
 from apikit_sql.plan.call import checked_call
 from apikit_sql.plan.mutation import Mutation, idempotency_key, plan_mutation
-from apikit_sql.plan.planner import USUAL_DEFAULTS
 from apikit_sql.plan.request_plan import ScanPlan
 
+Yes = Literal[True]
 _NOT_PAGED = PaginationConfig(strategy="none")
 
 
@@ -40,70 +41,138 @@ class Changing(Caller):
     unknown" was sent, and no whole answer came.
     """
 
+    @overload
+    def post(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     def post(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    def post(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
         mutation = self._planned("POST", endpoint, body, options)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
+    @overload
+    async def apost(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     async def apost(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    async def apost(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
         mutation = self._planned("POST", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
+    @overload
+    def put(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     def put(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    def put(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
         mutation = self._planned("PUT", endpoint, body, options)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
+    @overload
+    async def aput(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     async def aput(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    async def aput(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
         mutation = self._planned("PUT", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
+    @overload
+    def patch(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     def patch(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    def patch(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
         mutation = self._planned("PATCH", endpoint, body, options)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
+    @overload
+    async def apatch(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     async def apatch(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    async def apatch(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
         mutation = self._planned("PATCH", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
+    @overload
+    def delete(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     def delete(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    def delete(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
         mutation = self._planned("DELETE", endpoint, body, options)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
+    @overload
+    async def adelete(
+        self, endpoint: str, body: object = None, *, dry_run: Yes, **options: Unpack[ChangeOptions]
+    ) -> DryRunResult: ...
+    @overload
     async def adelete(
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
-    ) -> Any:  # noqa: ANN401 - any JSON value
+    ) -> Any: ...  # noqa: ANN401 - any JSON value
+    async def adelete(
+        self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
+    ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
         mutation = self._planned("DELETE", endpoint, body, options)
-        return shown(mutation.request) if dry_run else await in_thread(partial(self._send, mutation))
+        return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions) -> Mutation:
         """The request that is asked for. Raises CallError for what cannot be asked."""
         refuse_unknown(ChangeOptions, options)
         given = {"params": options.get("params"), "path_params": options.get("path_params"), "body": body}
-        sent = {name: as_sent(value) for name, value in given.items() if value is not None}
+        sent = {
+            name: as_sent(value, name, has_decimals=name != "body")
+            for name, value in given.items()
+            if value is not None
+        }
         call = checked_call({"connector": self._connector.name, "path": endpoint, **sent})
         key = idempotency_key(self._connector, options.get("idempotency_key"))
-        mutation = plan_mutation(call, method, self._connector, key, USUAL_DEFAULTS.max_wait)
+        mutation = plan_mutation(call, method, self._connector, key, self._usual.patience(self._connector))
         return replace(mutation, request=replace(mutation.request, pagination=_NOT_PAGED))
 
     def _send(self, mutation: Mutation, cancelled: Event) -> Any:  # noqa: ANN401 - any JSON value

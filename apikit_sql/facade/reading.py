@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import warnings
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
+from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
+from contextvars import copy_context
 from dataclasses import dataclass
-from threading import Event
+from functools import partial
+from threading import Event, Thread
 from typing import TypeVar
 
 from apikit_sql.engine.running import Running
@@ -18,6 +21,7 @@ from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ApikitError, ApikitWarning, DecodeError
 from apikit_sql.facade.options import Asked
 from apikit_sql.facade.progress import Show, progress
+from apikit_sql.facade.wording import in_python
 
 T = TypeVar("T")
 
@@ -37,7 +41,7 @@ def reading(session: Session, asked: Asked, cancelled: Event) -> Iterator[Readin
         remembering(session),
         session.running(cancelled) as running,
         progress(asked.plan.shown, is_wanted=asked.shows_progress) as show,
-        session.pages(asked.plan, [asked.trip], cancelled) as scan,
+        session.pages(asked.plan, [asked.trip], cancelled).saying(in_python) as scan,
         closing(_each(scan, running, show)) as pages,
     ):
         yield Reading(pages, scan.record)
@@ -53,7 +57,7 @@ async def areading(session: Session, asked: Asked, cancelled: Event) -> AsyncIte
         progress(asked.plan.shown, is_wanted=asked.shows_progress) as show,
     ):
         async with (
-            await session.apages(asked.plan, [asked.trip], cancelled) as scan,
+            (await session.apages(asked.plan, [asked.trip], cancelled)).saying(in_python) as scan,
             aclosing(_aeach(scan, running, show)) as pages,
         ):
             yield pages
@@ -85,13 +89,29 @@ def _noting(record: ScanRecord, page: Page, running: Running, show: Show) -> Ite
         record.pages = page.number  # its decoder may have counted it, too
 
 
-async def in_thread(work: Callable[[Event], T]) -> T:
-    """What `work` gives, done by a thread; the event that it is handed is set where this task is cancelled."""
-    cancelled = Event()
+async def in_thread(session: Session, work: Callable[[Event], T]) -> T:
+    """What `work` gives, done by a thread of its own; the event that it is handed is set where this task is cancelled.
+
+    The loop's own threads are the user's: they are few, and whoever waits for an API would hold them all.
+    """
+    cancelled, done = Event(), Future[T]()
+    done.set_running_or_notify_cancel()
+    run = partial(copy_context().run, _work, session, work, cancelled, done)
+    Thread(target=run, name="apikit-task", daemon=True).start()  # a pool's would be joined at exit
     try:
-        return await asyncio.to_thread(work, cancelled)
+        return await asyncio.wrap_future(done)
     finally:
         cancelled.set()
+
+
+def _work(session: Session, work: Callable[[Event], T], cancelled: Event, done: Future[T]) -> None:
+    try:
+        with session.running(cancelled):  # so that the interpreter does not end in the middle of it
+            outcome = work(cancelled)
+    except BaseException as error:  # noqa: BLE001 - the task raises it
+        done.set_exception(error)
+    else:
+        done.set_result(outcome)
 
 
 @contextmanager
@@ -106,6 +126,6 @@ def remembering(session: Session) -> Iterator[None]:
 
 def _tell_rest(asked: Asked, record: ScanRecord) -> None:
     """Warn where the API has more than the first page, and no more was asked for."""
-    if record.is_truncated:
+    if asked.is_first_page and record.is_truncated:
         message = f"{asked.plan.shown} has more pages than the one that was read. Say paginate=True for all of them."
-        warnings.warn(message, ApikitWarning, stacklevel=6)  # whoever has called a method of the client
+        warnings.warn(message, ApikitWarning, stacklevel=7)  # whoever has called a method of the client

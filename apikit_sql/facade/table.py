@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from threading import Event
+from typing import NoReturn
 
 import pyarrow as pa
 
 from apikit_sql.engine.session import Session
+from apikit_sql.facade.wording import in_python
 from apikit_sql.output.tables import with_text, with_text_schema
 from apikit_sql.plan.request_plan import ScanPlan
 from apikit_sql.scan.dataset import ApiDataset
@@ -24,7 +26,17 @@ class RemoteTable(ApiDataset):
 
     def __init__(self, plan: ScanPlan, session: Session) -> None:
         """The table of `plan`. Where columns were not declared, the first page is fetched to infer them."""
-        super().__init__(plan, session, Event, first_ahead=_FIRST_AHEAD)
+        super().__init__(plan, session, Event, first_ahead=_FIRST_AHEAD, say=in_python)
+
+    def __repr__(self) -> str:
+        """The API, the endpoint and the columns."""
+        columns = ", ".join(f"{column.name} {column.type}" for column in self.table.columns)
+        return f"<RemoteTable {self.table.plan.shown}: {columns}>"
+
+    def __array__(self, *_: object, **__: object) -> NoReturn:
+        """Refused: pandas, which reads no Arrow streams in its DataFrame(...), would make a row of each batch."""
+        message = "an API's table is no array: pa.table(...).to_pandas(), or pd.DataFrame.from_arrow(...)"
+        raise TypeError(message)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """The rows as an Arrow stream: JSON as text, HUGEINT as decimal128(38, 0)."""

@@ -1,6 +1,7 @@
 """Each format as what takes rows as they come: the JSON ones take pages as they are, the others tables.
 
-Where a block ends with an error, there is no file, and a buffer has a part that no reader takes for a whole.
+Where a block ends with an error, there is no file, and a buffer has what had come: no reader of json, parquet, arrow or
+duckdb takes that for a whole, but ndjson and csv are whole lines.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -116,13 +118,22 @@ def duckdb_file(target: Target, columns: Sequence[Column]) -> Iterator[WriteTabl
                 shutil.copyfileobj(file, output)
         return
     _refuse_log(path)
-    with replaced(path) as beside:
-        beside.unlink()
-        try:
-            with _telling(path), closing(duckdb.connect(beside, config=_READABLE)) as con:
-                yield from _inserting(con, path, columns)
-        finally:
-            Path(f"{beside}.wal").unlink(missing_ok=True)
+    with replaced(path) as beside, _private_folder(path, beside.parent) as folder:
+        inside = folder / "data.duckdb"
+        with _telling(path), closing(duckdb.connect(inside, config=_READABLE)) as con:
+            yield from _inserting(con, path, columns)
+        with telling(str(path)):
+            inside.chmod(stat.S_IMODE(beside.stat().st_mode))
+            inside.replace(beside)
+
+
+@contextmanager
+def _private_folder(path: Path, parent: Path) -> Iterator[Path]:
+    """A folder that only its owner enters: DuckDB makes its file, and the log of it, of the usual mode."""
+    with telling(str(path)):
+        folder = tempfile.TemporaryDirectory(prefix=".apikit-", dir=parent)
+    with folder as name:
+        yield Path(name)
 
 
 def _refuse_log(path: Path) -> None:

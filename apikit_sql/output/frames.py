@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, assert_never
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, assert_never
 
 import pyarrow as pa
 
@@ -65,7 +66,7 @@ def polars_frame(
     if not chosen:
         empty: pl.DataFrame = polars.DataFrame()
         return empty
-    decoder = PageDecoder(chosen)
+    decoder = PageDecoder(chosen, has_options=False)
     batches = [decoder.decode(page, fills) for page in held]
     table = pa.Table.from_batches(batches, pa.schema([(c.name, storage_type(c.type)) for c in chosen]))
     frame: pl.DataFrame = polars.DataFrame(table)
@@ -84,21 +85,24 @@ def pandas_frame(
 
     As `polars_frame`. Raises ConfigError where pandas is not installed.
     """
-    try:
-        import pandas as pd  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        message = "pandas is not installed: pip install 'apikit_sql[pandas]'."
-        raise ConfigError(message) from error
+    need("pandas")
+    import pandas as pd  # noqa: PLC0415 - an extra
+
     table = with_text(arrow_table(pages, columns, fills=fills, flatten=flatten))
     return table.to_pandas(types_mapper=pd.ArrowDtype)
 
 
+def need(library: Literal["polars", "pandas"]) -> None:
+    """Raise ConfigError where `library`, which is an extra, is not installed; it is not imported yet."""
+    if find_spec(library) is None:
+        message = f"{library} is not installed: pip install 'apikit_sql[{library}]'."
+        raise ConfigError(message)
+
+
 def _polars() -> Any:  # noqa: ANN401 - the module
-    try:
-        import polars as pl  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError as error:
-        message = "polars is not installed: pip install 'apikit_sql[polars]'."
-        raise ConfigError(message) from error
+    need("polars")
+    import polars as pl  # noqa: PLC0415 - an extra
+
     return pl
 
 

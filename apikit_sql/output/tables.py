@@ -35,7 +35,7 @@ def arrow_table(
     """
     held = list(pages)
     chosen = columns_for(held, columns, flatten=flatten)
-    decoder = PageDecoder(chosen)
+    decoder = PageDecoder(chosen, has_options=False)
     batches = [project(decoder.decode(page, fills), chosen) for page in held] if chosen else []
     return portable(pa.Table.from_batches(batches, arrow_schema(chosen)))
 

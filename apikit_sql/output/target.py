@@ -11,7 +11,7 @@ import io
 import os
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
@@ -46,11 +46,12 @@ _ADVICE = {
 class Output(io.RawIOBase):
     """What a format is written to: bytes in order. Closing it closes nothing; once given up, it takes no more."""
 
-    def __init__(self, name: str, write: Callable[[memoryview], int | None]) -> None:
-        """An output called `name` in errors, whose bytes `write` takes."""
+    def __init__(self, name: str, write: Callable[[memoryview], int | None], *, may_block: bool = False) -> None:
+        """An output called `name` in errors, whose bytes `write` takes; None is all, or none where it `may_block`."""
         super().__init__()
         self.name = name
         self._write = write
+        self._may_block = may_block
         self._position = 0
         self._is_given_up = False
 
@@ -69,6 +70,9 @@ class Output(io.RawIOBase):
         while left and not self._is_given_up:  # a library's object ends what it has begun also when nobody wants it
             with telling(self.name):
                 written = self._write(left)
+            if written == 0 or (written is None and self._may_block):
+                message = f"cannot write {self.name}: it takes no more. Give one that waits until it can."
+                raise OutputError(message)
             left = left[size if written is None else written :]
         self._position += size
         return size
@@ -83,7 +87,8 @@ def opened(target: Target) -> Iterator[Output]:
     """What writes to `target`; a file is in its place when the block ends without an error."""
     path = path_of(target)
     if path is None:
-        with _giving_up(Output("the buffer", target.write)) as output:  # type: ignore[union-attr]
+        write = target.write  # type: ignore[union-attr]
+        with _giving_up(Output("the buffer", write, may_block=isinstance(target, io.RawIOBase))) as output:
             yield output
         return
     with replaced(path) as beside:
@@ -120,13 +125,28 @@ def path_of(target: Target) -> Path | None:
     return None
 
 
+def check(target: Target) -> None:
+    """Raise CallError where `target` is nothing to write to, OutputError where there can be no file."""
+    path = path_of(target)
+    if path is None:
+        return
+    with telling(str(path)):
+        folder = _place(path).parent
+        if not stat.S_ISDIR(folder.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "")
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "")
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """An empty file beside `path`, which takes its place when the block ends without an error."""
+    """An empty file beside `path`, which takes its place, and has its mode, when the block ends without an error."""
     with telling(str(path)):
         final = _place(path)
         beside = final.with_name(f".apikit-{uuid4().hex}.tmp")
         beside.open("xb").close()
+        with suppress(FileNotFoundError):  # then it is made as any other
+            beside.chmod(stat.S_IMODE(final.stat().st_mode))
     try:
         yield beside
         with telling(str(path)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from apikit_sql.output.formats import (
     json_list,
     parquet_file,
 )
-from apikit_sql.output.target import Target
+from apikit_sql.output.target import Target, check, path_of
 from apikit_sql.plan.request_plan import OnDrift
 from apikit_sql.scan.batches import project
 from apikit_sql.scan.decode import PageDecoder
@@ -53,7 +54,9 @@ def get_writer(format: str) -> Writer:  # noqa: A002 - the word that users write
     for known in get_args(Format):
         if known == format:
             return Writer(known)
-    message = f"{format!r} is no output format. Formats are {', '.join(get_args(Format))}."
+    near = difflib.get_close_matches(str(format).lower(), get_args(Format), n=1)
+    hint = f"Did you mean {near[0]!r}? " if near else ""
+    message = f"{format!r} is no output format. {hint}Formats are {', '.join(get_args(Format))}."
     raise ConfigError(message)
 
 
@@ -68,6 +71,20 @@ class Writer:
         """Whether the format is of columns; the others keep records as they are."""
         return self.format in _OF_COLUMNS
 
+    def check(self, target: Target) -> None:
+        """Raise CallError where `target` is nothing to write to, or a file of another format by its name.
+
+        OutputError where there can be no file.
+        """
+        path = path_of(target)
+        suffixes = [] if path is None else [each[1:].lower() for each in path.suffixes if each != ".gz"]
+        named = suffixes[-1] if suffixes else self.format
+        are_json = {named, self.format} <= _OF_RECORDS.keys()
+        if named in get_args(Format) and named != self.format and not are_json:
+            message = f"{path} is the name of a file of {named}, but the format is {self.format}."
+            raise CallError(message)
+        check(target)
+
     def write(self, records: Records, target: Target, *, columns: Mapping[str, str] | None = None) -> None:
         """Write dicts to a path, or to a binary file object, which stays open.
 
@@ -75,6 +92,7 @@ class Writer:
         are no JSON objects, or where there are none to infer columns from; OutputError where `target` cannot be
         written; SchemaDriftError for a value that a declared column cannot hold.
         """
+        self.check(target)
         pages: Iterable[Page] = pages_of(records)
         chosen = None if columns is None else declared_columns(columns)
         if chosen is None and self.needs_columns:
@@ -110,6 +128,6 @@ class Writer:
             message = f"{self.format} is a format of columns: which are they?"
             raise CallError(message)
         chosen = flat_columns(columns) if self.format == "csv" else tuple(columns)
-        decoder = PageDecoder(chosen, on_drift=on_drift, record=record)
+        decoder = PageDecoder(chosen, on_drift=on_drift, record=record, has_options=record is not None)
         with _OF_COLUMNS[self.format](target, chosen) as write_table, joined(write_table) as add:
             yield lambda page: add(project(decoder.decode(page, fills), chosen))

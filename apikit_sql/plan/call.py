@@ -40,8 +40,16 @@ def _object(value: object) -> object:
 def _keys(value: object) -> object:
     value = _object(value)
     if not isinstance(value, list) or not all(isinstance(key, dict) for key in value):
-        message = "write [{name: value}, ...]; from a table, list({name: name})"
+        message = "write [{'name': value}, ...]; from a table, list({name: name})"
         raise ValueError(message)
+    return value
+
+
+def _body(value: object) -> object:
+    value = _object(value)
+    if not isinstance(value, dict | list):
+        message = "must be an object {...} or a list [...]"
+        raise ValueError(message)  # noqa: TRY004 - pydantic's way
     return value
 
 
@@ -76,7 +84,7 @@ class Call(BaseModel):
     nested: Literal["struct", "flatten", "json"] = "struct"
     filters: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
     method: Annotated[Literal["GET", "POST"], BeforeValidator(_upper)] | None = None
-    body: Annotated[dict[str, Any] | list[Any], BeforeValidator(_object)] | None = None
+    body: Annotated[dict[str, Any] | list[Any], BeforeValidator(_body)] | None = None
     headers: Annotated[dict[str, str], BeforeValidator(_object)] = Field(default_factory=dict)
     sample_pages: Annotated[int, Field(ge=1)] = 1
     on_drift: OnDrift = "error"
@@ -135,7 +143,7 @@ def refuse_misread(function: str, arguments: Mapping[str, Any]) -> None:
             message = f"{function}: {name} is a boolean. {_WRITTEN}"
             raise CallError(message)
         if name in _OBJECTS and not isinstance(_object(value), dict):
-            message = f"{function}: {name} is not an object {{name: value}}. {_WRITTEN}"
+            message = f"{function}: {name} is not an object {{'name': value}}. {_WRITTEN}"
             raise CallError(message)
 
 
@@ -164,7 +172,8 @@ def _refuse_references(value: object) -> None:
 def strategy_name(name: str) -> str:
     """`name`, which is a strategy's. Raises CallError that lists them for any other."""
     if name not in get_args(Strategy):
-        message = f"apikit: pagination: {name!r} is no strategy; they are {', '.join(get_args(Strategy))}."
+        known = ", ".join(each for each in get_args(Strategy) if each != "relay")  # which is GraphQL's
+        message = f"apikit: pagination: {name!r} is no strategy; they are {known}."
         raise CallError(message)
     return name
 
@@ -212,7 +221,7 @@ def filter_key_columns(filters: Mapping[str, str]) -> tuple[KeyColumn, ...]:
         match = _FILTER.fullmatch(key)
         if match is None or not match["column"] or not param:
             message = (
-                f"apikit: filters has {key!r}: {param!r}; write {{column: 'parameter', 'column >=': 'parameter'}}."
+                f"apikit: filters has {key!r}: {param!r}; write {{'column': 'parameter', 'column >=': 'parameter'}}."
             )
             raise CallError(message)
         operator: Operator = match["operator"] or "="  # type: ignore[assignment]  # the pattern admits no other

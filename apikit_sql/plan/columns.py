@@ -79,7 +79,7 @@ def columns_of_keys(
             have = ", ".join(sorted(column.column for column in known.values())) or "none"
             message = (
                 f"apikit: keys has {name!r}, which is neither a {{field}} of the path nor a key column (there are: "
-                f"{have}). Say filters := {{{name}: 'parameter'}} beside it."
+                f"{have}). Say filters := {{'{name}': 'parameter'}} beside it."
             )
             raise CallError(message)
         values = [value for pairs in tuples or () for other, value in pairs if other == name]

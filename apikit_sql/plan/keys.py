@@ -26,7 +26,9 @@ def key_rows(call: Call) -> list[tuple[str, Keys]]:
     keys = call.keys or ()
     names = {name for key in keys for name in key}
     if keys and (not names or len({name.lower() for name in names}) < len(names)):
-        message = "apikit: keys has a key without a name, or two that differ by case only; write [{name: value}, ...]."
+        message = (
+            "apikit: keys has a key without a name, or two that differ by case only; write [{'name': value}, ...]."
+        )
         raise CallError(message)
     found: list[tuple[str, Keys]] = []
     for key in keys:

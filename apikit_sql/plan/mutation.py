@@ -51,7 +51,7 @@ def plan_mutation(
     path = filled_path(call, call.path)
     if still_open := fields_of(path):
         name = still_open[0]
-        message = f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}."
+        message = f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{'{name}': ...}}."
         raise CallError(message)
     named = {connector.idempotency_header: key} if connector.idempotency_header and key is not None else {}
     is_form = connector.body_format == "form"

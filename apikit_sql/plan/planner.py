@@ -14,7 +14,7 @@ from apikit_sql.connector.findings import explain
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn, Stream
 from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
 from apikit_sql.connector.template import check_path, fields_of, fill_path
-from apikit_sql.errors import CallError
+from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.call import Call, filter_key_columns
 from apikit_sql.plan.columns import (
@@ -28,8 +28,12 @@ from apikit_sql.plan.columns import (
 from apikit_sql.plan.keys import key_tuples
 from apikit_sql.plan.request_plan import Keys, RequestPlan, ScanPlan
 from apikit_sql.plan.values import body_bytes, query_params
+from apikit_sql.redaction import redact_url
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
+
+
+_PATIENCE = 60.0  # seconds
 
 
 @dataclass(frozen=True)
@@ -39,9 +43,13 @@ class Defaults:
     Seconds to wait for an API's limit, requests that a scan may send, seconds for which an answer is good enough.
     """
 
-    max_wait: float = 60
+    max_wait: float | None = None
     max_requests: int | None = None
     cache: float = 0
+
+    def patience(self, connector: ConnectorDefinition) -> float:
+        """Seconds to wait for a limit of `connector`: what was said, else 60, or its `retry.max_wait` if longer."""
+        return max(_PATIENCE, connector.retry.max_wait) if self.max_wait is None else self.max_wait
 
 
 #: What holds where nobody says anything.
@@ -50,6 +58,13 @@ USUAL_DEFAULTS = Defaults()
 
 EMPTY: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 _NO_STREAM = Stream(path="/")
+#: What a strategy is not without, for instance.
+_SETTINGS = {
+    "page": "'page_param': 'page', ",
+    "offset": "'offset_param': 'offset', ",
+    "cursor": "'cursor_param': 'cursor', 'next_cursor_path': 'next_cursor', ",
+    "next_url": "'next_url_path': 'next', ",
+}
 
 
 def is_base_url(connector: str) -> bool:
@@ -78,7 +93,7 @@ def ad_hoc_connector(
         before = urlsplit(base_url).path
         own = tuple(p.removeprefix(before) for p in posts if p.startswith(before + "/"))
         return ConnectorDefinition(name=host, base_url=base_url, auth=auth, read_posts=own)
-    except (ValidationError, ValueError):
+    except (ConfigError, ValueError):
         message = "apikit: the connector is not a base URL (https://host, a port, a path); parameters go into params."
         raise CallError(message) from None
 
@@ -131,8 +146,8 @@ def _refuse_open_fields(path: str, keys: tuple[Keys, ...] | None, key_fields: tu
     if still_open and keys != ():
         name = still_open[0]
         message = (
-            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{{name}: ...}}, "
-            f"or keys := [{{{name}: ...}}, ...], or declare columns := {{...}} and write WHERE {name} = ..."
+            f"apikit: nothing fills {{{name}}} in {path}. Say path_params := {{'{name}': ...}}, "
+            f"or keys := [{{'{name}': ...}}, ...], or declare columns := {{...}} and write WHERE {name} = ..."
         )
         raise CallError(message)
 
@@ -168,7 +183,7 @@ def _request(call: Call, stream: Stream, connector: ConnectorDefinition, path: s
         rate_limit=connector.rate_limit,
         allowed_origins=connector.allowed_origins,
         timeout=call.timeout or connector.timeout,
-        max_wait=usual.max_wait if call.max_wait is None else call.max_wait,
+        max_wait=usual.patience(connector) if call.max_wait is None else call.max_wait,
         cache=usual.cache if call.cache is None else call.cache,
         verify_ssl=connector.verify_ssl,
     )
@@ -219,7 +234,11 @@ def _stream(call: Call, connector: ConnectorDefinition) -> Stream:
     if call.path in connector.streams:
         return connector.streams[call.path]
     known = ", ".join(sorted(connector.streams)) or "none"
-    message = f"{connector.name} has no stream {call.path!r} (it has {known}). A path starts with '/': '/{call.path}'."
+    message = f"{connector.name} has no stream {redact_url(call.path)!r} (it has {known}). A path starts with '/'"
+    if is_base_url(call.path):
+        message += f", and comes behind the base URL, {connector.base_url}."
+    else:
+        message += f": '/{call.path}'."
     raise CallError(message)
 
 
@@ -231,9 +250,8 @@ def filled_path(call: Call, path: str) -> str:
             message = f"apikit: path_params.{name} is NULL; {template} needs a value."
             raise CallError(message)
         if isinstance(value, list):
-            message = (
-                f"apikit: path_params.{name} is a list; a path has one value. Write WHERE {name} IN (...) instead."
-            )
+            many = f"keys := [{{'{name}': ...}}, ...]"
+            message = f"apikit: path_params.{name} is a list; a path has one value. Many are {many} of a table."
             raise CallError(message)
         if name not in fields_of(template):
             message = f"apikit: path_params has {name!r}, but {template} has no {{{name}}}."
@@ -275,19 +293,25 @@ def _key_columns(call: Call, stream: Stream, path: str) -> tuple[tuple[KeyColumn
 def _pagination(call: Call, stream: Stream, connector: ConnectorDefinition) -> PaginationConfig:
     base = call.pagination or stream.pagination or connector.pagination
     if (call.strategy or base.strategy) == "relay":
-        message = "apikit: the pagination 'relay' belongs to GraphQL: FROM apikit_graphql(connector, query, ...)."
+        message = (
+            "apikit: the pagination 'relay' belongs to GraphQL: apikit_graphql(...), or in Python client.graphql(...)."
+        )
         raise CallError(message)
-    if call.strategy not in {None, base.strategy}:
-        base = _pagination_of({"strategy": call.strategy})
-    changed = {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}
-    return _pagination_of(base.model_dump() | changed) if changed else base
-
-
-def _pagination_of(settings: Mapping[str, object]) -> PaginationConfig:
+    said = {"strategy": call.strategy} if call.strategy not in {None, base.strategy} else {}
+    said |= {name: value for name in ("page_size", "max_pages") if (value := getattr(call, name)) is not None}
+    if not said:
+        return base
     try:
-        return PaginationConfig.model_validate(settings)
+        return PaginationConfig.model_validate(said if "strategy" in said else base.model_dump() | said)
     except ValidationError as error:
-        raise CallError("apikit: pagination: " + explain(error)) from None
+        message = f"apikit: pagination: {explain(error)}. {_whole_pagination(call.strategy or base.strategy)}"
+        raise CallError(message) from None
+
+
+def _whole_pagination(strategy: str) -> str:
+    """What to write where a strategy's name alone says too little."""
+    settings = f"'strategy': '{strategy}', {_SETTINGS.get(strategy, '')}'limit_param': ..."
+    return f"Say pagination := {{{settings}}}, as the API names its parameters."
 
 
 def _record_path(call: Call, stream: Stream, connector: ConnectorDefinition) -> str | None:

@@ -235,7 +235,7 @@ def _required(scan: ScanPlan, key: KeyColumn, values: Sequence[Value]) -> str:
     if scan.name:
         rows = ", ".join(f"r.{name}" for name in names)
         return f"{needs}Use {scan.function}({rows}), or {variable} and {scan.name}(keys := getvariable('k'))."
-    option = f"path_params := {{{key.path}: ...}}" if key.path else f"params := {{{key.param}: ...}}"
+    option = f"path_params := {{'{key.path}': ...}}" if key.path else f"params := {{'{key.param}': ...}}"
     where = f"WHERE {plain(key.column)} = ..."
     return f"{needs}Write {where}, or {option}, or {variable} and keys := getvariable('k')."
 

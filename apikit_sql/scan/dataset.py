@@ -7,6 +7,7 @@ bind and `scanner(columns, filter)` at each execution; of the scanner, `to_reade
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from threading import Event
@@ -40,6 +41,7 @@ class ApiTable:
     columns: tuple[Column, ...]
     session: Session
     first_ahead: int
+    say: Callable[[str], str]  # a message, as its reader writes it
 
 
 class ScannedDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
@@ -56,7 +58,7 @@ class ScannedDataset(ds.Dataset):  # type: ignore[misc]  # pyarrow is untyped
         return self._schema
 
     def _refused(self, *_: object, **__: object) -> NoReturn:
-        message = "this table is read by DuckDB only: SELECT from it"
+        message = "this table is an API's: SELECT from it, or read it whole first, pa.table(...)"
         raise TypeError(message)
 
     # These reach C++ state that a subclass does not have; partition_expression and sort_by crash the interpreter.
@@ -70,14 +72,20 @@ class ApiDataset(ScannedDataset):
     """One call of apikit() as a table."""
 
     def __init__(
-        self, plan: ScanPlan, session: Session, new_scan: Callable[[], Event], *, first_ahead: int = 2
+        self,
+        plan: ScanPlan,
+        session: Session,
+        new_scan: Callable[[], Event],
+        *,
+        first_ahead: int = 2,
+        say: Callable[[str], str] = str,
     ) -> None:
         """The table of `plan`. Where columns were not declared, the first page is fetched to infer them.
 
         `new_scan` gives the event that interrupts a scan, or the bind itself; its reader asks for batch `first_ahead`
-        only where it wants more than it has.
+        only where it wants more than it has. Its errors and warnings are worded by `say`.
         """
-        self.table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead)
+        self.table = ApiTable(plan, columns_of(plan, session, new_scan()), session, first_ahead, say)
         self._new_scan = new_scan
         super().__init__(arrow_schema(self.table.columns))
 
@@ -115,7 +123,7 @@ class ApiScan:
         session, rows = self._table.session, self._rows()
         try:
             with session.running(self._cancelled) as scan:
-                while (batch := _next_batch(session, rows)) is not None:
+                while (batch := _next_batch(self._table, rows)) is not None:
                     with scan.outside():
                         yield batch
         finally:
@@ -124,8 +132,8 @@ class ApiScan:
     def _rows(self) -> Generator[pa.RecordBatch]:
         plan, columns = self._table.plan, self._table.columns
         trips = push_down(plan, self._predicates)
-        session, ahead = self._table.session, self._table.first_ahead
-        with session.pages(plan, trips, self._cancelled, first_ahead=ahead) as scan:
+        pages = self._table.session.pages(plan, trips, self._cancelled, first_ahead=self._table.first_ahead)
+        with pages.saying(self._table.say) as scan:
             new_decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
             reader = PageReader(trips, columns, self._output, self._condition, new_decoder)
             for batch in batches(scan.pages, reader):
@@ -152,7 +160,7 @@ def sampled_records(plan: ScanPlan, session: Session, cancelled: Event) -> list[
     """The records of the first `sample_pages` pages, of one trip after the other; trips that may fail are left out."""
     if plan.keys == ():
         message = f"{plan.request.connector} {plan.request.path}: without keys there is nothing to infer columns from. "
-        raise CallError(message + "Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}.")
+        raise CallError(message + "Declare them: columns := {'id': 'BIGINT', 'name': 'VARCHAR'}.")
     records: list[Any] = []
     left, misses, missed = plan.sample_pages, 0, ""
     few = replace(plan, keys=plan.keys and plan.keys[: left + _MOST_MISSES], max_requests=None)
@@ -192,21 +200,22 @@ def can_compare(columns: Sequence[Column], name: str) -> bool:
     return isinstance(kind, Scalar) and kind != JSON
 
 
-def _next_batch(session: Session, rows: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+def _next_batch(table: ApiTable, rows: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
     """The next of `rows`, None at the end. An error of ours stays on the session and is raised again as its text alone.
 
     DuckDB shows the whole chain of a stream's error, with file names and source lines: a new error, raised outside the
     except block, has neither cause nor context, and the line break keeps its first line apart from what pyarrow adds.
     """
-    kind: type[ApikitError | ApikitWarning]
+    told: ApikitError | ApikitWarning
     try:
         return next(rows, None)
     except ApikitError as error:
-        session.remember(error)
-        kind, text = type(error), safe_text(error) + "\n"  # as it was remembered
+        table.session.remember(error)
+        told, text = copy(error), table.say(safe_text(error))  # as it was remembered
     except ApikitWarning as warning:  # which the caller has made an error
-        kind, text = type(warning), f"{warning}\n"
-    raise kind(text)
+        told, text = copy(warning), str(warning)
+    told.args = (text + "\n",)
+    raise told
 
 
 def safe_text(error: ApikitError) -> str:

@@ -44,8 +44,12 @@ class PageDecoder:
         *,
         on_drift: OnDrift = "error",
         record: ScanRecord | None = None,
+        has_options: bool = True,
     ) -> None:
-        """A decoder of the columns `wanted` of a `table`, which has no others unless they are given."""
+        """A decoder of the columns `wanted` of a `table`, which has no others unless they are given.
+
+        Its errors advise the options of a scan, unless its caller has none.
+        """
         table = wanted if table is None else table
         whole = [column for column in table if not column.path and column not in wanted]  # then records are no objects
         self._columns = tuple(column for column in (*wanted, *whole) if not column.is_rest)
@@ -54,6 +58,7 @@ class PageDecoder:
         self._known = known_fields(table)
         self._nulls_misfits = on_drift == "null"
         self._record = ScanRecord() if record is None else record
+        self._has_options = has_options
         self._modes: tuple[Mode, ...] = ("strict", "lenient")
         self._unseen: slice | None = None  # the records of a page whose fields are looked at
         if len(wanted) == len(table):
@@ -96,7 +101,7 @@ class PageDecoder:
             return arrays, mode
         with _naming(page):
             try:
-                message = _drift(page, self._columns)
+                message = _drift(page, self._columns, has_options=self._has_options)
             except msgspec.ValidationError as error:  # a number that no double can hold, in an earlier column
                 raise DecodeError(_unreadable(page, error)) from None
         raise SchemaDriftError(message)
@@ -181,7 +186,7 @@ def _naming(page: Page) -> Iterator[None]:
         raise DecodeError(message) from None
 
 
-def _drift(page: Page, columns: Sequence[Column]) -> str:
+def _drift(page: Page, columns: Sequence[Column], *, has_options: bool) -> str:
     """What the first record that does not fit has, and what to write so that it does."""
     columns = [column for column in columns if not column.path] or columns  # beside a whole one all others are fills
     number, record, column = next(
@@ -200,8 +205,11 @@ def _drift(page: Page, columns: Sequence[Column]) -> str:
     name = column.name.replace("'", "''")
     where = f"{page.url}, page {page.number}, record {number}: {column.name} = {page.shown(text)}"
     if bytes(memoryview(record)[:1]) == b"[":
-        return f"{where}: the record is a list. Ask the API for objects, say another data_path, or on_drift := 'null'."
+        else_ = ", or on_drift := 'null'" if has_options else ""
+        return f"{where}: the record is a list. Ask the API for objects, say another data_path{else_}."
     wider = f"types := {{'{name}': '{_wider(value, column.type)}'}}, or the same where columns are declared, or "
+    if not has_options:
+        return f"{where} does not fit {column.type}. Declare {_wider(value, column.type) if is_reached else 'JSON'}."
     return f"{where} does not fit {column.type}. Say {wider if is_reached else ''}on_drift := 'null'."
 
 

@@ -30,7 +30,7 @@ _DEEPEST = 4  # objects within objects, where lists are looked for
 _SHOWN = 3  # lists that are named
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InspectorResult:
     """What one request has told; `error` where it is no page, and then nothing is known of records.
 
@@ -49,6 +49,12 @@ class InspectorResult:
     rate_limit_state: Quota | None = None
     columns: tuple[Column, ...] = ()
     suggestion: Suggestion | None = None
+
+    def __repr__(self) -> str:
+        """What was asked, and how it went: the rest is long."""
+        paging = self.detected_pagination.strategy if self.detected_pagination else None
+        told = self.error or f"{self.record_count} records, {len(self.columns)} columns, pagination {paging!r}"
+        return f"<InspectorResult {self.status_code} {self.url}: {told}>"
 
     def schema_sample(self) -> dict[str, str]:
         """The type of each column of the page, by name."""
@@ -87,14 +93,14 @@ def inspected_plan(call: Call, connector: ConnectorDefinition, usual: Defaults =
     """The plan of what is asked, its columns not declared. Raises CallError where a field of the path is open."""
     path = call.path if call.path.startswith("/") or call.path not in connector.streams else ""
     template = path or connector.streams[call.path].path
-    if fields := fields_of(template):
+    if fields := [each for each in fields_of(template) if each not in call.path_params]:
         filled = template.replace(f"{{{fields[0]}}}", "...")
         message = f"apikit_inspect: {template} needs {', '.join(fields)}. Write the path with its values: {filled!r}."
         raise CallError(message)
     plan = plan_call(call, connector, usual)
     for key in plan.key_columns:
         if key.required:
-            message = f"apikit_inspect: {call.path} needs {key.column}. Say params := {{{key.param}: ...}}."
+            message = f"apikit_inspect: {call.path} needs {key.column}. Say params := {{'{key.param}': ...}}."
             raise CallError(message)
     return replace(plan, columns=None, on_drift="error", nested="struct")
 

@@ -66,7 +66,7 @@ def infer_columns(plan: ScanPlan, records: Sequence[Any]) -> tuple[Column, ...]:
     if not records:
         message = (
             f"{plan.request.connector}: {plan.request.path} has no records to infer columns from. "
-            "Declare them: columns := {id: 'BIGINT', name: 'VARCHAR'}, or read more: sample_pages := 3."
+            "Declare them: columns := {'id': 'BIGINT', 'name': 'VARCHAR'}, or read more: sample_pages := 3."
         )
         raise CallError(message)
     if all(isinstance(record, dict) for record in records):

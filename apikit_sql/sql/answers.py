@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -14,6 +14,7 @@ from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database, raised_as_text
+from apikit_sql.sql.dbt_export import export_dataset, export_query_dataset
 from apikit_sql.sql.dry_run import dry_run_dataset
 from apikit_sql.sql.explain import recorded
 from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
@@ -27,6 +28,7 @@ from apikit_sql.sql.introspection import (
     scans_dataset,
 )
 from apikit_sql.sql.permissions import definition
+from apikit_sql.sql.records_dataset import Row
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from apikit_sql.sql.streams import stream_dataset, stream_tables
@@ -34,6 +36,7 @@ from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 
 #: What asks an API, now or when it is read.
 _SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
+_OF_WEBHOOKS = frozenset(each.name for each in (catalog.WEBHOOK_START, catalog.WEBHOOK_STOP, catalog.WEBHOOKS))
 _OF_THE_NEWEST = {
     catalog.SCANS.name: scans_dataset,
     catalog.ERRORS.name: errors_dataset,
@@ -60,6 +63,12 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return recorded(database, question, answer)
         case catalog.DRY_RUN.name:
             return dry_run_dataset(text, database.permissions)
+        case catalog.DBT_EXPORT.name:
+            return export_dataset(text, database, partial(_in_stream, database))
+        case catalog.DBT_EXPORT_QUERY.name:
+            return export_query_dataset(text, database, partial(_in_stream, database))
+        case name if name in _OF_WEBHOOKS:
+            return _of_webhooks(database, name, text)
         case name if name in _SENDING:
             return _of_api(database, question, text)
         case name if name in _OF_THE_NEWEST:
@@ -70,9 +79,7 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
 
 def _of_api(database: Database, question: Mapping[str, str], text: str) -> ScannedDataset:
     """The table of a function that sends requests."""
-    permissions = database.permissions
-    # the line break keeps the first line of an error apart from what pyarrow adds in a stream
-    in_stream = partial(raised_as_text, permissions.session, end="\n")
+    permissions, in_stream = database.permissions, partial(_in_stream, database)
     match question["function"]:
         case catalog.APIKIT.name:
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
@@ -85,6 +92,24 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
         case _:
             table = database.catalogs.table(question["table"])
             return stream_dataset(table, text, database.reach(table.connector))
+
+
+def _in_stream(database: Database, work: Callable[[], list[Row]]) -> list[Row]:
+    """The rows that `work` gives; a line break keeps the first line of its error apart from what pyarrow adds."""
+    return raised_as_text(database.permissions.session, work, end="\n")
+
+
+def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset:
+    """The table of a function that is about receivers."""
+    from apikit_sql.sql.webhooks import receivers_dataset, start_dataset, stop_dataset  # noqa: PLC0415 - few want it
+
+    if function == catalog.WEBHOOK_START.name:
+        database.permissions.check_network(database.may_reach_outside)
+        return start_dataset(text, database.webhooks, partial(_in_stream, database))
+    name = _text(function, "name", json.loads(text)["name"])
+    if function == catalog.WEBHOOKS.name:
+        return receivers_dataset(name, database.webhooks)
+    return stop_dataset(_needed(function, {"name": name}, "name"), database.webhooks)
 
 
 def _dataset_of_texts(database: Database, function: str, arguments: Mapping[str, Any]) -> ScannedDataset:

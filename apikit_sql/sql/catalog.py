@@ -191,6 +191,34 @@ DRY_RUN = Function(
     ),
 )
 
+WEBHOOK_START = Function(
+    "apikit_webhook_start",
+    "CALL it: receives the deliveries of a webhook, and keeps each in a table before it is answered",
+    (
+        Argument("name", None, "what the receiver is called"),
+        Argument("provider", None, "'stripe', 'github', 'standard' (Standard Webhooks, Svix) or 'hmac' (HMAC-SHA256)"),
+        Argument("secret", None, "a reference, 'env:NAME' or 'keyring:NAME'; a list while one is rotated"),
+        Argument("port", "NULL", "where it listens (8080); 0 takes any that is free"),
+        Argument("path", "NULL", "where deliveries are posted ('/webhook')"),
+        Argument("table_name", "NULL", "the table (NAME_events); it is made where it is not there"),
+        Argument("host", "NULL", "the address it listens at ('127.0.0.1'); '0.0.0.0' for all"),
+        Argument("header", "NULL", "of 'hmac': the header of the signature ('X-Signature')"),
+        Argument("prefix", "NULL", "of 'hmac': what stands before the signature, as 'sha256='"),
+        Argument("id_header", "NULL", "of 'hmac': the header of a delivery's id; without it none is known again"),
+        Argument("event_header", "NULL", "of 'hmac': the header of the event's name"),
+        Argument("tolerance", "NULL", "of 'stripe' and 'standard': seconds that a signature is good (300)"),
+        Argument("max_body", "NULL", "the largest delivery, in bytes (25 MiB)"),
+    ),
+)
+WEBHOOK_STOP = Function(
+    "apikit_webhook_stop", "CALL it: stops such a receiver", (Argument("name", None, "what the receiver is called"),)
+)
+WEBHOOKS = Function(
+    "apikit_webhooks",
+    "the receivers that run: address, counts, what was rejected and why, the lag",
+    (Argument("name", "NULL", "only the one of this name"),),
+)
+
 INSPECT = Function(
     "apikit_inspect",
     "one request: where an API's records are, how it pages, its columns and limit, a manifest and SQL to read it with",
@@ -204,18 +232,47 @@ SCHEMA = Function(
 #: What sends a request when it is read.
 PROBING = (INSPECT, SCHEMA)
 
+_OF_AN_EXPORT = (
+    Argument("name", "NULL", "what seed and source are called; it is needed"),
+    Argument("output_dir", "'dbt'", "the dbt project, in the working folder"),
+    Argument("database", "NULL", "where the source is, the target's database unless given"),
+    Argument("schema", "NULL", "where the source is, the target's schema unless given"),
+    Argument("description", "NULL", "a text for both"),
+    Argument("tags", "NULL", "tags for both, ['crm']"),
+    Argument("csv_safe", "false", "true puts an apostrophe before what a spreadsheet would compute"),
+)
+DBT_EXPORT = Function(
+    "apikit_dbt_export",
+    "CALL it: all records of a path or a stream as a seed and a source of a dbt project",
+    (
+        Argument("connector", None, "a connector's name, or a base URL"),
+        Argument("path", None, "'/path', {fields} filled from path_params, or a stream's name"),
+        *_OF_AN_EXPORT[:2],
+        Argument("params", "NULL", "query parameters; a list repeats its key, NULL omits it", typed=True),
+        Argument("path_params", "NULL", "values for the {fields} of path", typed=True),
+        *_OF_AN_EXPORT[2:],
+    ),
+)
+DBT_EXPORT_QUERY = Function(
+    "apikit_dbt_export_query",
+    "CALL it: the rows of a SELECT as a seed and a source of a dbt project",
+    (Argument("sql", None, "the statement, $$ SELECT ... $$"), *_OF_AN_EXPORT),
+)
+#: What writes files.
+EXPORTING = (DBT_EXPORT, DBT_EXPORT_QUERY)
+
 TABLE_FUNCTIONS = (
     APIKIT, GRAPHQL, EXPLAIN, DRY_RUN, INSPECT, SCHEMA, SCANS, REQUESTS, RATE_LIMITS, ERRORS, LAST_ERROR, CONNECTORS,
-    STREAMS, ATTACH, DETACH, HELP,
+    STREAMS, ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, WEBHOOKS, DBT_EXPORT, DBT_EXPORT_QUERY, HELP,
 )  # fmt: skip
 
+_OF_A_STATEMENT = {"search_path": "current_setting('search_path')", "time_zone": "current_setting('TimeZone')"}
 #: What a question takes along from where its call stands, as SQL expressions.
 _FROM_CALLER = {
     DETACH.name: {"current": "current_database()"},
-    EXPLAIN.name: {
-        "search_path": "current_setting('search_path')",
-        "time_zone": "current_setting('TimeZone')",
-    },
+    WEBHOOK_START.name: {"catalog": "current_database()", "schema": "current_schema()"},
+    EXPLAIN.name: _OF_A_STATEMENT,
+    DBT_EXPORT_QUERY.name: _OF_A_STATEMENT,
 }
 
 _OF_A_READ = (

@@ -10,8 +10,8 @@ from __future__ import annotations
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
-from threading import Event
-from typing import TypeVar
+from threading import Event, Lock
+from typing import TYPE_CHECKING, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -27,11 +27,15 @@ from apikit_sql.sql.permissions import Permissions, permitted
 from apikit_sql.sql.seam import DatasetNames, may_reach_outside
 from apikit_sql.sql.streams import Reach, stream_lists
 
+if TYPE_CHECKING:
+    from apikit_sql.sql.webhooks import Webhooks
+
 T = TypeVar("T")
 
 #: Every function ever registered, kept for the life of the process: DuckDB may call it for as long as a database lives.
 _KEPT_FUNCTIONS: list[Callable[..., pa.Array]] = []
 _DATABASES: dict[str, Database] = {}
+_LOCK = Lock()
 
 
 class Database:
@@ -42,11 +46,21 @@ class Database:
         self.key = uuid.uuid4().hex
         self.permissions = permissions
         self.names = DatasetNames(lambda con: database_of(con) is self)
+        self._webhooks: Webhooks | None = None
         self.catalogs = Catalogs(self.cursor, self._row_function)
         self.recordings: dict[str, Recording] = {}  # of the statements that are explained right now
         self._scans: weakref.WeakSet[Event] = weakref.WeakSet()
         self.mutation_calls = MutationCalls(self.new_scan, lambda: self.permissions.defaults.max_requests)
         self._may_reach_outside = True
+
+    @property
+    def webhooks(self) -> Webhooks:
+        """The receivers that write into this database."""
+        from apikit_sql.sql.webhooks import Webhooks  # noqa: PLC0415 - few want it, and it costs each start 10 ms
+
+        with _LOCK:
+            self._webhooks = self._webhooks or Webhooks(self.names.cursor)
+            return self._webhooks
 
     def new_scan(self) -> Event:
         """The event that interrupts one scan."""

@@ -18,7 +18,17 @@ from apikit_sql.plan.request_plan import RequestPlan, ScanPlan
 from apikit_sql.redaction import is_masked_param
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.scan.recording import Asked, RecordedScan, Recording
-from apikit_sql.sql.catalog import ATTACH, DETACH, EXPLAIN, EXPLAIN_FUNCTION, INSPECT, SCHEMA, literal
+from apikit_sql.sql.catalog import (
+    ATTACH,
+    DETACH,
+    EXPLAIN,
+    EXPLAIN_FUNCTION,
+    EXPORTING,
+    PROBING,
+    WEBHOOK_START,
+    WEBHOOK_STOP,
+    literal,
+)
 from apikit_sql.sql.database import Database
 from apikit_sql.sql.plan_tree import PlanScan, without_values, words
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
@@ -36,6 +46,9 @@ _COLUMNS = columns_of_types(
 #: The type of the rows, as SQL has it.
 EXPLAINED = "STRUCT(" + ", ".join(f"{column.name} {column.type}" for column in _COLUMNS) + ")[]"
 _VARIABLES = "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) FROM duckdb_variables())"
+#: What is written down as called, and not read.
+_PROBING = frozenset(each.name for each in PROBING)
+_DOING_NOTHING = frozenset(each.name for each in (ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, *EXPORTING))
 #: What is not answered while it is explained.
 _EMPTY = {ATTACH.name: attached_dataset(()), DETACH.name: detached_dataset("", was_there=False).emptied()}
 _UNKNOWN = PlanScan(is_known=False)
@@ -72,7 +85,7 @@ def recorded(
         match asked["function"]:
             case EXPLAIN.name:
                 return RecordsDataset(_COLUMNS, lambda: ())
-            case ATTACH.name | DETACH.name | INSPECT.name | SCHEMA.name as function:
+            case function if function in _PROBING | _DOING_NOTHING:
                 recording.called.add(function)
                 return _EMPTY[function] if function in _EMPTY else answer(database, asked).emptied()
             case _:
@@ -224,9 +237,9 @@ def _masked(text: str, plan: ScanPlan) -> str:
 def _call_row(function: str) -> Row:
     """A function that the statement calls, and that asks an API by itself."""
     names = (column.name for column in _COLUMNS)
-    if function in _EMPTY:
+    if function in _DOING_NOTHING:
         why = f"{function} does nothing while it is explained"
-    elif function in {INSPECT.name, SCHEMA.name}:
+    elif function in _PROBING:
         why = f"{function} sends a request when it is read, unless a bind has"
     else:
         why = f"{function} sends a request or more for each distinct row that calls it, known only while it runs"

@@ -140,7 +140,9 @@ def _planned(function: Function, rows: list[_Row], database: Database, call: Mut
 def _plan(row: _Row, method: str, reach: Reach) -> Mutation:
     assert row.call is not None  # noqa: S101 - it is one of those that ask for something
     row.key = idempotency_key(reach.connector, row.key)
-    return plan_mutation(row.call, method, reach.connector, row.key, reach.permissions.defaults.max_wait)
+    return plan_mutation(
+        row.call, method, reach.connector, row.key, reach.permissions.defaults.patience(reach.connector)
+    )
 
 
 def _as_structs(outcomes: Sequence[StructOfOutcome | None]) -> pa.Array:

@@ -1,7 +1,8 @@
-"""All that we ask of DuckDB that differs between its versions: naming a dataset so that a statement can read it.
+"""All that we ask of DuckDB that differs between its versions: naming a dataset, and the rows of one statement.
 
-On 2.0 a relation over the dataset has a readable name for as long as the relation lives. Before 2.0 its text is a raw
-pointer; there DuckDB finds the dataset as a Python variable of the frame that called it, under a random name.
+A dataset has a name so that a statement can read it. On 2.0 a relation over the dataset has a readable name for as long
+as the relation lives. Before 2.0 its text is a raw pointer; there DuckDB finds the dataset as a Python variable of the
+frame that called it, under a random name.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from types import FrameType
 
 import duckdb
+import pyarrow as pa
 
 from apikit_sql.scan.dataset import ScannedDataset
 
@@ -29,6 +31,15 @@ PUSHES_WHILE_RUNNING = not HAS_READABLE_RELATIONS
 SURVIVES_NOT_MATERIALIZED = HAS_READABLE_RELATIONS
 #: How many calls a thread may bind before the first is forgotten. A statement reads its names while it is bound.
 _RECENT = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """The rows of a statement: the names of its columns, their types as SQL, and batches as they come."""
+
+    names: list[str]
+    types: list[str]
+    batches: pa.RecordBatchReader
 
 
 class DatasetNames:
@@ -153,9 +164,34 @@ def may_reach_outside(con: duckdb.DuckDBPyConnection) -> bool:
     return con.execute("SELECT current_setting('enable_external_access')").fetchall() == [(True,)]
 
 
+def result_table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
+    """All rows of `query`."""
+    relation = con.sql(query)
+    return getattr(relation, "to_arrow_table" if HAS_READABLE_RELATIONS else "fetch_arrow_table")()
+
+
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
     """Switch on what this version needs to read a named dataset."""
     if not HAS_READABLE_RELATIONS:
         setting = con.execute("SELECT current_setting('python_enable_replacements')").fetchall()
         if setting != [(True,)]:
             con.execute("SET python_enable_replacements = true")
+
+
+def rows_of(con: duckdb.DuckDBPyConnection, sql: str, size: int) -> Rows | None:
+    """What the one statement `sql` gives, which runs once and is read as it comes; None where it is a comment.
+
+    On 2.0 only a relation is read as it comes; before, a relation runs under a text that is not its own.
+    """
+    if HAS_READABLE_RELATIONS:
+        relation = con.sql(sql)
+        if relation is None:
+            return None
+        types = [str(kind) for kind in relation.types]
+        return Rows(list(relation.columns), types, relation.to_arrow_reader(size))
+    con.execute(sql)
+    if con.description is None:
+        return None
+    names, types = [str(column[0]) for column in con.description], [str(column[1]) for column in con.description]
+    read = getattr(con, "to_arrow_reader" if hasattr(con, "to_arrow_reader") else "fetch_record_batch")  # DuckDB 1.4
+    return Rows(names, types, read(size))

@@ -232,9 +232,9 @@ def test_a_finding_is_one_line(finding: Finding, line: str) -> None:
     assert str(finding) == line
 
 
-def test_key_columns_are_told_to_be_a_list_of_tables() -> None:
+def test_key_columns_are_told_to_be_a_list_of_objects() -> None:
     _, found = check({"name": "a", "base_url": "https://a.test", "streams": {"x": {"path": "/x", "key_columns": {}}}})
 
     assert [finding.message for finding in found] == [
-        "must be a list of tables: [{ column = 'state', param = 'state' }]"
+        "must be a list of objects: [{ column = 'state', param = 'state' }]"
     ]

@@ -94,7 +94,7 @@ BROKEN: list[tuple[str, str, str, str]] = [
     (f"[streams.items]\n{PATH}", "§[streams.items]", "streams.items.path", "is needed"),
     (PATH, '§path = "items"', "streams.items.path", "must start with '/'"),
     (PATH, f'{PATH}\n§method = "PUT"', "streams.items.method", "'GET' or 'POST'"),
-    (PATH, f'{PATH}\n§body = "q"', "streams.items.body", "must be a table"),
+    (PATH, f'{PATH}\n§body = "q"', "streams.items.body", "must be an object: {...}"),
     (PATH, f"{PATH}\n§params.at = 2026-01-01", "streams.items.params.at", ""),
     (PATH, f'{PATH}\n§params.api_key = "{SECRET}"', "streams.items.params.api_key", "say it under [auth]"),
     (PATH, f'{PATH}\n§keys = ["id"]', "streams.items.keys", "there is no such setting"),

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 from apikit_sql.connector.findings import Finding, check
 from apikit_sql.connector.manifest import ColumnConfig, ConnectorDefinition, KeyColumn, Stream, Variable
 from apikit_sql.connector.protocol import SECRET_FIELDS, AuthConfig, PaginationConfig, RateLimitConfig, RetryConfig
+from apikit_sql.errors import ConfigError
 
 LEAST: dict[str, Any] = {"name": "api", "base_url": "https://api.test"}
 
@@ -203,7 +204,7 @@ def test_a_column_that_is_no_type_is_refused(column: object) -> None:
 
 
 def test_a_path_of_a_stream_starts_with_a_slash() -> None:
-    with pytest.raises(ValidationError, match="path"):
+    with pytest.raises(ConfigError, match="path"):
         Stream(path="x")
 
 

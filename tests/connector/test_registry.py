@@ -278,7 +278,7 @@ def test_a_base_url_without_fields_stays() -> None:
         ({"name": "s3cret/", "base_url": "https://api.test"}, "name: String should match"),
         ({"name": "a", "base_url": "https://user:s3cret@api.test"}, "base_url: must be 'https:"),
         ({"name": "a", "base_url": "https://api.test", "timeout": "s3cret"}, "timeout: "),
-        ("s3cret", "must be a table"),
+        ("s3cret", "must be an object: {...}"),
     ],
 )
 def test_an_explanation_names_the_key_and_never_the_value(data: Any, told: str) -> None:

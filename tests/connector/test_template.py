@@ -109,7 +109,7 @@ def test_a_path_starts_with_a_slash(path: str) -> None:
 
 @pytest.mark.parametrize("path", ["/a?b=1", "/a#b", "/?", "/a?b#c"])
 def test_a_path_brings_no_query_and_no_fragment(path: str) -> None:
-    with pytest.raises(CallError, match=r"Give query parameters as params := \{name: value\}"):
+    with pytest.raises(CallError, match=r"Give query parameters as params := \{'name': value\}"):
         check_path(path)
 
 

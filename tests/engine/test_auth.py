@@ -100,7 +100,7 @@ def test_a_missing_variable_is_named(monkeypatch: pytest.MonkeyPatch, value: str
     else:
         monkeypatch.setenv("API_TOKEN", value)
 
-    with pytest.raises(ConfigError, match=r"^api: env:API_TOKEN is not set\. Set it, or leave this credential out"):
+    with pytest.raises(ConfigError, match=r"^api: env:API_TOKEN is not set\. Set it, or in Python say token='"):
         authenticator("api", config(type="bearer", token="env:API_TOKEN"))
 
 

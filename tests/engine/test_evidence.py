@@ -1,6 +1,5 @@
 """`auto` goes by what stands in the first response and its request, and never guesses."""
 
-import warnings
 from typing import Any
 
 import httpx
@@ -9,7 +8,7 @@ import pytest
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.evidence import Evidence, find_pagination, why_none, with_known_end
 from apikit_sql.engine.trip import trip
-from apikit_sql.errors import ApikitWarning, PaginationError
+from apikit_sql.errors import PaginationError
 from tests.engine.taking import Hand, asked, ids, numbered, page_of, plan_of
 from tests.fakes.api import FakeApi
 
@@ -182,11 +181,11 @@ def test_no_evidence_is_one_page(body: object) -> None:
     assert found(body).pagination.strategy == "none"
 
 
-def test_a_record_count_that_looks_like_a_page_size_is_a_warning() -> None:
-    with pytest.warns(ApikitWarning, match=r"https://api.test/items gave exactly 10 records and no sign"):
-        evidence = found(numbered(10))
+def test_a_record_count_that_looks_like_a_page_size_is_a_doubt() -> None:
+    evidence = found(numbered(10))
 
     assert evidence.pagination.strategy == "none"
+    assert evidence.doubt.startswith("https://api.test/items gave exactly 10 records and no sign of further pages.")
 
 
 @pytest.mark.parametrize(
@@ -194,12 +193,10 @@ def test_a_record_count_that_looks_like_a_page_size_is_a_warning() -> None:
     [{"next_cursor": None}, {"next": None}, {"total": 10}, {"has_more": False}, {"total_pages": 1}],
     ids=lambda said: next(iter(said)),
 )
-def test_an_api_that_says_that_this_is_all_brings_no_warning(said: dict[str, object]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        evidence = found({"items": numbered(10), **said})
+def test_an_api_that_says_that_this_is_all_leaves_no_doubt(said: dict[str, object]) -> None:
+    evidence = found({"items": numbered(10), **said})
 
-    assert evidence.pagination.strategy == "none"
+    assert (evidence.pagination.strategy, evidence.doubt) == ("none", "")
 
 
 def test_auto_follows_page_numbers_that_the_caller_began_in_the_middle() -> None:
@@ -267,8 +264,8 @@ SILENCE = "no Link header, next URL, cursor, has_more or total"
         ([], {}, {"limit": "0"}, SILENCE),
         (numbered(10), {}, {}, SILENCE + FULL.format(10)),
         (THREE, {}, {"limit": "3"}, SILENCE + FULL.format(3)),
-        (THREE, {}, {"_page": "1"}, "; if _page counts its pages, say pagination := {strategy: 'page', page_p"),
-        (THREE, {}, {"skip": "0"}, "; if skip counts its records, say pagination := {strategy: 'offset', off"),
+        (THREE, {}, {"_page": "1"}, "; if _page counts its pages, say pagination := {'strategy': 'page', 'page_p"),
+        (THREE, {}, {"skip": "0"}, "; if skip counts its records, say pagination := {'strategy': 'offset', 'off"),
     ],
 )
 def test_why_there_is_no_further_page_is_said(

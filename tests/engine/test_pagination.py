@@ -10,13 +10,12 @@ import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 
 from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.engine.link import link_target
 from apikit_sql.engine.pagination import PageRequest, Progress, next_request
 from apikit_sql.engine.trip import trip
-from apikit_sql.errors import ApikitError, ApikitWarning, OriginError, PaginationError, RequestError
+from apikit_sql.errors import ApikitError, ApikitWarning, ConfigError, OriginError, PaginationError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import BOTH, Hand, Take, asked, ids, numbered, page_of, plan_of
 from tests.fakes.api import BASE_URL, FakeApi, Paging, Table
@@ -683,7 +682,7 @@ def test_the_error_of_a_next_url_that_is_none_repeats_no_whole_body() -> None:
     ],
 )
 def test_a_strategy_without_what_it_needs_is_refused(incomplete: dict[str, Any]) -> None:
-    with pytest.raises(ValidationError, match="needs"):
+    with pytest.raises(ConfigError, match=r"^PaginationConfig: .* needs"):
         PaginationConfig(**incomplete)
 
 

@@ -54,7 +54,7 @@ def test_one_request_too_many_is_an_error_that_says_what_to_do() -> None:
 
     assert str(refused.value) == (
         "api /items: max_requests = 2 are sent and the scan is not at its end. "
-        "Say a larger max_requests, or stop earlier with LIMIT or pages := ..."
+        "Say a larger max_requests, or stop earlier: pages := ..., or LIMIT in SQL."
     )
     assert scan.requests == 2
 

@@ -13,10 +13,12 @@ from apikit_sql import (
     ApiConfig,
     Apikit,
     AuthConfig,
+    CallError,
     ConfigError,
     ConnectorDefinition,
     ConnectorNotFoundError,
     ConnectorRegistry,
+    PaginationConfig,
     RequestError,
     RetryConfig,
     Session,
@@ -78,6 +80,13 @@ def test_a_secret_alone_says_how_requests_are_signed(  # noqa: PLR0917 - fixture
         ({"timeout": 0, "max_attempts": 0}, "retry.max_attempts: .*timeout: "),
         ({"pagination": "pages"}, "pagination.strategy: must be 'offset', 'page', 'cursor'"),
         ({"base_url": f"https://u:{SECRET}@api.test"}, "base_url: must be 'https://host'"),
+        ({"token": SECRET, "api_key": "other"}, "api_key: auth of type 'bearer' does not use it"),
+        ({"token": SECRET, "username": "ada"}, "username: auth of type 'bearer' does not use it"),
+        ({"auth": "apikey", "api_key": "other", "password": SECRET}, "password: auth of type 'apikey' does not use it"),
+        ({"password": SECRET}, "auth of type 'basic' needs 'username'"),
+        ({"max_attempts": 5, "max_retries": 1}, "max_attempts = 5 and max_retries = 1 are one number"),
+        ({"timeout": None}, "timeout: must be a valid number"),
+        ({"base_url": None}, "base_url: must be a text"),
     ],
 )
 def test_a_wrong_setting_is_named_without_its_secret(settings: dict[str, Any], words: str) -> None:
@@ -106,6 +115,64 @@ def test_a_client_is_made_of_a_config(api: FakeApi, session: Session) -> None:
     assert api.paths == ["/v2/items?locale=en"]
     assert config.name == "api.test"
     assert ApiConfig(name="acme", base_url=BASE_URL).name == "acme"
+
+
+@pytest.mark.parametrize(
+    ("model", "settings", "words"),
+    [
+        (PaginationConfig, {"strategy": "nope"}, "^PaginationConfig: strategy: must be 'offset', 'page', 'cursor'"),
+        (PaginationConfig, {"strategy": "page"}, "strategy 'page' needs page_param"),
+        (AuthConfig, {"type": "bearer"}, "^AuthConfig: auth of type 'bearer' needs 'token'"),
+        (AuthConfig, {"type": "none", "token": SECRET}, "holds a secret"),
+        (RetryConfig, {"max_attempts": 0}, "^RetryConfig: max_attempts: "),
+        (
+            ApiConfig,
+            {"base_url": f"https://u:{SECRET}@api.test", "retry": {"jitter": -1}},
+            "^ApiConfig: base_url.*jitter",
+        ),
+        (ApiConfig, {"base_ulr": BASE_URL}, "base_url: is needed.*base_ulr: there is no such setting.*base_url"),
+    ],
+)
+def test_a_model_that_is_wrong_is_an_error_of_ours(model: Any, settings: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words) as caught:
+        model(**settings)
+
+    assert SECRET not in str(caught.value)
+    assert "pydantic" not in str(caught.value)
+
+
+def test_the_settings_of_a_config_will_do(api: FakeApi, session: Session) -> None:
+    client = Apikit.from_config({"base_url": BASE_URL, "params": {"locale": "en"}}, session=session)
+
+    assert client.fetch_records("/items") == [{"id": 1}]
+    assert api.paths == ["/items?locale=en"]
+    with pytest.raises(ConfigError, match="base_url: is needed"):
+        Apikit.from_config({})
+    with pytest.raises(ConfigError, match="a str describes no API: give an ApiConfig"):
+        Apikit.from_config("github")  # type: ignore[arg-type]
+
+
+def test_a_name_is_text() -> None:
+    with pytest.raises(CallError, match="a NoneType is no connector's name"):
+        Apikit.from_name(None)  # type: ignore[arg-type]
+
+
+def test_certificates_are_verified_unless_told_otherwise(session: Session) -> None:
+    clients = [Apikit(BASE_URL, session=session), Apikit(BASE_URL, verify_ssl=False, session=session)]
+
+    assert [each.table("/items").table.plan.request.verify_ssl for each in clients] == [True, False]
+
+
+def test_the_clients_own_pagination_and_data_path_are_used(api: FakeApi, session: Session) -> None:
+    items = [{"id": n, "tags": [{"no": "record"}]} for n in range(5)]
+    api.routes["/pages"] = lambda request: httpx.Response(
+        200, json={"a": {"b": items[2 * int(request.url.params["p"]) :][:2]}, "other": [{"x": 1}]}
+    )
+    paging = PaginationConfig(strategy="page", page_param="p", start_page=0, limit_param="n", page_size=2)
+    client = Apikit(BASE_URL, pagination=paging, data_path="a.b", session=session)
+
+    assert client.fetch_records("/pages", paginate=True) == items
+    assert {*api.params("n")} == {"2"}
 
 
 def test_an_unknown_connector_has_near_names() -> None:
@@ -210,6 +277,14 @@ def test_a_twin_has_the_same_arguments_and_the_same_docstring(name: str) -> None
     assert inspect.signature(method).parameters == inspect.signature(twin).parameters
     assert inspect.getdoc(method) == inspect.getdoc(twin)
     assert inspect.iscoroutinefunction(twin) or inspect.isasyncgenfunction(twin)
+
+
+def test_every_method_is_in_the_types_that_a_caller_sees() -> None:
+    seen = (Path(__file__).parents[1] / "typing_api.py").read_text(encoding="utf-8")
+
+    assert [name for name in PUBLIC if f"assert_type(client.{name}(" not in seen
+            and f"assert_type(await client.{name}(" not in seen
+            and f"assert_type((await client.{name}(" not in seen] == []  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ["Apikit", "ApiConfig", "DryRunResult", "InspectorResult", "FetchOptions"])

@@ -8,7 +8,7 @@ import resource
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,14 @@ def test_a_number_of_39_digits_is_told_where_decimals_end(tmp_path: Path) -> Non
             get_writer(format_).write([{"v": [{"w": 10**38}]}, {"v": [{"w": 1}]}], tmp_path / "data")
 
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_number_that_is_longer_still_makes_its_column_json(tmp_path: Path) -> None:
+    get_writer("parquet").write([{"v": 10**39}, {"v": 1}], tmp_path / "data.parquet")
+
+    with duckdb.connect() as con:
+        found = con.sql(f"SELECT typeof(v), v FROM '{tmp_path}/data.parquet'").fetchall()
+    assert found == [("JSON", str(10**39)), ("JSON", "1")]
 
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -381,3 +389,82 @@ apikit_sql.get_writer("parquet").write([{"a": 1}], io.BytesIO())
 """
 
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_private_file_stays_private_from_its_first_byte(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"old")
+    path.chmod(0o600)
+
+    with get_writer(format_).open(path, [column("id", "BIGINT")]) as write:
+        write(page_of(b'[{"id": 1}]', "records"))
+        others = [each for each in tmp_path.iterdir() if each != path]
+        modes = [stat.S_IMODE(each.stat().st_mode) & 0o077 for each in others]
+
+    assert others
+    assert not any(modes)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.parametrize("mode", [0o664, 0o640])
+def test_a_file_keeps_the_mode_of_the_one_before(format_: str, mode: int, tmp_path: Path) -> None:
+    (tmp_path / "data").write_bytes(b"old")
+    (tmp_path / "data").chmod(mode)
+
+    get_writer(format_).write([{"id": 1}], tmp_path / "data")
+
+    assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == mode
+
+
+class TakesNothing(io.BytesIO):
+    def write(self, _: Any) -> int:
+        return 0
+
+
+class WouldBlock(io.RawIOBase):
+    def writable(self) -> bool:
+        return True
+
+    def write(self, _: Any) -> None:
+        return None
+
+
+@pytest.mark.parametrize("buffer", [TakesNothing(), WouldBlock()], ids=["0 bytes", "would block"])
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_buffer_that_takes_nothing_is_told(format_: str, buffer: Any) -> None:
+    with pytest.raises(OutputError, match="cannot write the buffer: it takes no more"):
+        get_writer(format_).write([{"id": 1}], buffer)
+
+
+def noted(name: str, events: list[str]) -> Callable[..., Any]:
+    """The function of `os`, whose calls are noted."""
+    original = getattr(os, name)
+
+    def noting(*args: Any) -> Any:
+        events.append(name)
+        return original(*args)
+
+    return noting
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_what_is_written_is_on_the_disk_before_it_takes_its_place(
+    format_: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[str] = []
+    for name in ("fsync", "replace"):
+        monkeypatch.setattr(os, name, noted(name, events))
+
+    get_writer(format_).write([{"id": 1}], tmp_path / "data")
+
+    assert events[-1] == "replace"
+    if format_ != "duckdb":  # which syncs itself
+        assert events == ["fsync", "replace"]
+
+
+def test_parquet_is_compressed_by_zstd(tmp_path: Path) -> None:
+    get_writer("parquet").write([{"id": 1}], tmp_path / "data")
+
+    assert pq.ParquetFile(tmp_path / "data").metadata.row_group(0).column(0).compression == "ZSTD"

@@ -307,5 +307,5 @@ def test_a_column_of_a_filter_may_hold_spaces() -> None:
     [("", "x"), (">=", "x"), ("a", ""), ("a !=", "x"), ("a <>", "x"), ("a ==", "x"), ("a =>", "x"), ("a\nb", "x")],
 )
 def test_a_filter_that_is_no_column_and_operator_is_refused(key: str, param: str) -> None:
-    with pytest.raises(CallError, match=r"write \{column: 'parameter', 'column >=': 'parameter'\}"):
+    with pytest.raises(CallError, match=r"write \{'column': 'parameter', 'column >=': 'parameter'\}"):
         filter_key_columns({key: param})

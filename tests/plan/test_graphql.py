@@ -412,9 +412,9 @@ class TestRefused:
         [
             ({"path": True}, "path is a boolean. Options are written name := value"),
             ({"page_size": True}, "page_size is a boolean"),
-            ({"variables": [1]}, "variables is not an object {name: value}"),
-            ({"variables": "x"}, "variables is not an object {name: value}"),
-            ({"columns": [1]}, "columns is not an object {name: value}"),
+            ({"variables": [1]}, "variables is not an object {'name': value}"),
+            ({"variables": "x"}, "variables is not an object {'name': value}"),
+            ({"columns": [1]}, "columns is not an object {'name': value}"),
             ({"page_size": 0}, "page_size: must be greater than or equal to 1"),
             ({"connection_path": "a..b"}, "connection_path: "),
             ({"connection_path": ""}, "connection_path: "),
@@ -433,7 +433,7 @@ class TestRefused:
         with_settings = by_name | {"pagination": {"strategy": "relay", "connection_path": "a"}}
 
         for given in (by_name, with_settings):
-            with pytest.raises(CallError, match=r"'relay' belongs to GraphQL: FROM apikit_graphql"):
+            with pytest.raises(CallError, match=r"'relay' belongs to GraphQL: apikit_graphql"):
                 plan_call(read_call(json.dumps(given)), API)
 
 

@@ -184,7 +184,7 @@ def test_keys_have_a_default_that_is_not_given() -> None:
 
 @pytest.mark.parametrize("sql", ["'[{}]'", "['emea', 'apac']", "{region: 'emea'}", "'cus_0223'"])
 def test_what_is_no_list_of_keys_is_refused_with_what_to_write(sql: str) -> None:
-    with pytest.raises(CallError, match=r"write \[\{name: value\}, \.\.\.\]"):
+    with pytest.raises(CallError, match=r"write \[\{'name': value\}, \.\.\.\]"):
         keys_of(sql)
 
 
@@ -214,7 +214,7 @@ def test_a_name_that_no_request_can_carry_is_refused_with_what_to_write() -> Non
     with pytest.raises(CallError, match=r"keys has 'customer'.*\(there are: owner\)") as caught:
         plan("/{owner}/x", [{"owner": "a", "customer": 1}])
 
-    assert "Say filters := {customer: 'parameter'} beside it." in str(caught.value)
+    assert "Say filters := {'customer': 'parameter'} beside it." in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_keys_fill_the_path_of_an_inferred_table() -> None:
 
 
 def test_a_field_of_the_path_that_keys_leave_open_is_told() -> None:
-    with pytest.raises(CallError, match=r"nothing fills \{repo\} in /\{owner\}/\{repo\}.*keys := \[\{repo: "):
+    with pytest.raises(CallError, match=r"nothing fills \{repo\} in /\{owner\}/\{repo\}.*keys := \[\{'repo': "):
         plan("/{owner}/{repo}", [{"owner": "a"}])
 
 

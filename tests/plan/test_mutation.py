@@ -74,7 +74,7 @@ def test_with_a_key_it_goes_along_and_the_retries_are_those_of_reads() -> None:
     [
         ({"path": "items"}, "must start with '/'"),
         ({"path": "/a/../b"}, "'..' step"),
-        ({"path": "/items/{id}"}, r"nothing fills \{id\} in /items/\{id\}\. Say path_params := \{id: \.\.\.\}"),
+        ({"path": "/items/{id}"}, r"nothing fills \{id\} in /items/\{id\}\. Say path_params := \{'id': \.\.\.\}"),
         ({"path": "/items/{id}", "path_params": {"id": None}}, "path_params.id is NULL"),
         ({"path": "/items/{id}", "path_params": {"id": ""}}, "cannot be part of the path"),
         ({"params": {"a": {"b": 1}}}, "params.a is an object"),

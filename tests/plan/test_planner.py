@@ -7,7 +7,7 @@ import pytest
 
 from apikit_sql.column_types import Column, Scalar
 from apikit_sql.connector.manifest import ConnectorDefinition, KeyColumn
-from apikit_sql.connector.protocol import PaginationConfig
+from apikit_sql.connector.protocol import PaginationConfig, RetryConfig
 from apikit_sql.errors import CallError
 from apikit_sql.plan.call import read_call
 from apikit_sql.plan.planner import USUAL_DEFAULTS, Defaults, ad_hoc_connector, is_base_url, plan_call
@@ -215,7 +215,9 @@ def test_a_hostile_path_is_refused(path: str) -> None:
 
 
 def test_a_path_that_nothing_fills_is_refused_with_what_to_write() -> None:
-    with pytest.raises(CallError, match=r"nothing fills \{owner\} in /\{owner\}/x. Say path_params := \{owner: ...\}"):
+    with pytest.raises(
+        CallError, match=r"nothing fills \{owner\} in /\{owner\}/x. Say path_params := \{'owner': ...\}"
+    ):
         plan("/{owner}/x")
 
 
@@ -457,3 +459,32 @@ def test_a_post_is_sent_where_the_manifest_says_that_it_reads() -> None:
 def test_a_request_that_must_not_be_sent_is_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(CallError, match=said):
         plan(**{"path": "/x", **options})
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"pagination": "page"}, "needs page_param. Say pagination := {'strategy': 'page', 'page_param': 'page', "),
+        ({"pagination": "next_url"}, "Say pagination := {'strategy': 'next_url', 'next_url_path': 'next', "),
+        ({"page_size": 5}, "needs limit_param, the query parameter that carries it. Say pagination := {'strategy': "),
+    ],
+)
+def test_a_strategy_that_says_too_little_is_told_with_what_to_write(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(CallError) as caught:
+        plan(connector=ConnectorDefinition(name="api", base_url="https://api.test"), **options)
+
+    assert words in str(caught.value)
+
+
+def test_a_url_is_no_path() -> None:
+    with pytest.raises(CallError, match=r"A path starts with '/', and comes behind the base URL, https://api\.test\.$"):
+        plan("https://api.test/items", ConnectorDefinition(name="api", base_url="https://api.test"))
+
+
+@pytest.mark.parametrize(("of_retry", "installed", "planned"), [(5, None, 60), (200, None, 200), (200, 10, 10)])
+def test_a_limit_is_waited_for_as_long_as_the_longer_of_two_says(
+    of_retry: float, installed: float | None, planned: float
+) -> None:
+    api = ConnectorDefinition(name="api", base_url="https://api.test", retry=RetryConfig(max_wait=of_retry))
+
+    assert plan(connector=api, usual=Defaults(max_wait=installed)).request.max_wait == planned

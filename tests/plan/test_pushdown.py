@@ -447,7 +447,7 @@ def test_a_missing_key_is_told_with_what_to_write() -> None:
         push_down(scan(OWNER, REPO, path="/{owner}/{repo}"), [OneOf("owner", ("a",))])
 
     assert "WHERE repo = ..." in str(caught.value)
-    assert "path_params := {repo: ...}" in str(caught.value)
+    assert "path_params := {'repo': ...}" in str(caught.value)
 
 
 def test_a_missing_key_is_told_with_the_name_that_path_params_take() -> None:
@@ -456,7 +456,7 @@ def test_a_missing_key_is_told_with_the_name_that_path_params_take() -> None:
     with pytest.raises(CallError, match=r"WHERE upstream_owner = \.\.\.") as caught:
         push_down(scan(key, path="/{owner}/forks"), [])
 
-    assert "path_params := {owner: ...}" in str(caught.value)
+    assert "path_params := {'owner': ...}" in str(caught.value)
 
 
 def test_a_missing_key_that_is_a_parameter_is_not_told_to_be_in_the_path() -> None:

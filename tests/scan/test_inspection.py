@@ -130,7 +130,7 @@ def test_a_stream_that_needs_a_parameter_says_which(session: Session, api: FakeA
     }
     connector = {**SHOP, "streams": {"s": needs}}
 
-    with pytest.raises(CallError, match=r"^apikit_inspect: s needs q\. Say params := \{p: \.\.\.\}\.$"):
+    with pytest.raises(CallError, match=r"^apikit_inspect: s needs q\. Say params := \{'p': \.\.\.\}\.$"):
         inspected(session, "s", connector)
 
     api.routes["/s"] = Table([{"q": "x"}])

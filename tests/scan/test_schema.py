@@ -175,7 +175,7 @@ def test_no_records_is_an_error_that_says_how_to_declare_columns() -> None:
     with pytest.raises(CallError) as raised:
         infer_columns(plan(), [])
 
-    for told in ("shop", "/orders", "no records", "columns := {id: 'BIGINT', name: 'VARCHAR'}"):
+    for told in ("shop", "/orders", "no records", "columns := {'id': 'BIGINT', 'name': 'VARCHAR'}"):
         assert told in str(raised.value)
 
 
@@ -332,7 +332,7 @@ def test_a_sampled_table_is_described_with_its_inferred_types(api: FakeApi, rows
 def test_an_empty_first_page_without_declared_columns_says_how_to_declare_them(api: FakeApi, rows: Rows) -> None:
     api.routes["/t"] = httpx.Response(200, json=[])
 
-    with pytest.raises(duckdb.InvalidInputException, match=r"columns := \{id: 'BIGINT', name: 'VARCHAR'\}"):
+    with pytest.raises(duckdb.InvalidInputException, match=r"columns := \{'id': 'BIGINT', 'name': 'VARCHAR'\}"):
         rows(f"FROM apikit('{BASE_URL}', '/t')")
 
 

@@ -41,7 +41,7 @@ SILENCES: dict[tuple[Paging, str], str] = {
     ("none", ""): f"{SILENT}; but 25 records look like a full page",
     ("page", ""): f"{SILENT}; but 10 records look like a full page",
     ("clamped_page", ""): f"{SILENT}; but 10 records look like a full page",
-    ("page", "page"): f"{SILENT}; if page counts its pages, say pagination := {{strategy: 'page'",
+    ("page", "page"): f"{SILENT}; if page counts its pages, say pagination := {{'strategy': 'page'",
     ("offset", ""): f"{MORE} (total = 25) than the first page's 10 records",
     ("page_total", ""): f"{MORE} (total = 25) than the first page's 10 records",
 }
@@ -418,8 +418,14 @@ class TestErrors:
     @pytest.mark.parametrize(
         ("status", "told"),
         [
-            (401, "no credential was sent. Give one under [auth], or in install(con, tokens={...})."),
-            (403, "no credential was sent. Give one under [auth], or in install(con, tokens={...})."),
+            (
+                401,
+                "install(con, tokens={...}), or in Python Apikit(..., token=...).",
+            ),
+            (
+                403,
+                "install(con, tokens={...}), or in Python Apikit(..., token=...).",
+            ),
             (404, "answered 404 (no way)"),
             (429, "answered 429 (no way)"),
             (500, "answered 500 (no way)"),
@@ -529,7 +535,11 @@ class TestErrors:
         with pytest.raises(duckdb.Error) as raised:
             con.execute(f"FROM apikit_inspect('{BASE_URL}', '/items')").fetchall()
 
-        assert str(raised.value).splitlines()[0].endswith("add it to the manifest's allowed_origins.")
+        assert (
+            str(raised.value)
+            .splitlines()[0]
+            .endswith("add it to the allowed_origins of its manifest, or of its ApiConfig.")
+        )
 
     def test_where_nothing_may_be_sent_neither_is_this(self, session: Session, api: FakeApi) -> None:
         con = duckdb.connect()

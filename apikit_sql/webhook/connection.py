@@ -1,0 +1,96 @@
+"""uvicorn's HTTP connection with what it lacks: an end to requests that never do, and to headers without one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """A request must be there whole after `patience` seconds, and its headers have `largest_headers` bytes at most.
+
+    `on_refusal` is told why a connection was closed.
+    """
+
+    patience: float
+    largest_headers: int
+    on_refusal: Callable[[str], None]
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """One connection, closed where a request goes beyond the bounds."""
+
+    def __init__(self, bounds: Bounds, log: logging.Logger, **options: Any) -> None:  # noqa: ANN401 - uvicorn's own
+        """A connection that is not made yet."""
+        super().__init__(**options)
+        self.logger = log
+        self._bounds = bounds
+        self._deadline: asyncio.TimerHandle | None = None
+        self._header_bytes = 0  # of a request whose headers are not there whole
+        self._is_in_body = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Expect a request."""
+        super().connection_made(transport)
+        self._expect()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Expect nothing."""
+        self._rest()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Take a part of a request."""
+        if self._deadline is None:
+            self._expect()
+        if not self._is_in_body:
+            self._header_bytes += len(data)
+        super().data_received(data)
+        largest = self._bounds.largest_headers
+        if self._header_bytes > largest and not self.transport.is_closing():
+            self._bounds.on_refusal(f"the headers are larger than {largest} bytes")
+            self.send_400_response("The headers are too large.")
+
+    def on_headers_complete(self) -> None:
+        """Begin with the body."""
+        self._is_in_body, self._header_bytes = True, 0
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is there whole."""
+        self._is_in_body = False
+        self._rest()
+        super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, and close."""
+        if self._header_bytes <= self._bounds.largest_headers:
+            self._bounds.on_refusal("the request is no HTTP")
+        super().send_400_response(msg)
+
+    def shutdown(self) -> None:
+        """Answer what is being stored, and wait for nothing that is not here whole."""
+        if self.cycle is not None and self.cycle.more_body:
+            self.transport.close()
+        super().shutdown()
+
+    def _expect(self) -> None:
+        self._rest()
+        self._deadline = self.loop.call_later(self._bounds.patience, self._give_up)
+
+    def _rest(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _give_up(self) -> None:
+        if self._header_bytes:  # of a body that stops, whoever reads it tells
+            self._bounds.on_refusal(f"the headers were not there whole after {self._bounds.patience:g} seconds")
+        if not self.transport.is_closing():
+            self.transport.close()
