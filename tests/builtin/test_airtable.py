@@ -12,6 +12,8 @@ import pytest
 
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 BASE, TABLE = "appFake0000000001", "tblFake0000000001"
 ODD_TABLE = "Leads 50%/Q1"
 TOKEN = "patFake.0123456789abcdef"

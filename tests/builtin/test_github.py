@@ -18,6 +18,8 @@ from apikit_sql.connector.manifest import Stream
 from apikit_sql.connector.registry import ConnectorRegistry
 from tests.fakes.api import RECORDED, FakeApi, recorded
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 Rows = Callable[[str], list[tuple[Any, ...]]]
 Record = dict[str, Any]
 

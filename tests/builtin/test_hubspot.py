@@ -13,6 +13,8 @@ import pytest
 
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 Rows = Callable[[str], list[tuple[Any, ...]]]
 Record = dict[str, Any]
 

@@ -12,6 +12,8 @@ import pytest
 
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 HOST = "acme.atlassian.net"
 EMAIL, API_TOKEN = "ada@example.com", "ATATT3xFfake0123456789"
 BASIC = "Basic " + base64.b64encode(f"{EMAIL}:{API_TOKEN}".encode()).decode()

@@ -8,6 +8,8 @@ import pytest
 
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 Rows = Callable[[str], list[tuple[Any, ...]]]
 
 POSTS = [{"userId": 1 + n // 50, "id": n + 1, "title": f"title {n}", "body": f"body\nof {n}"} for n in range(250)]

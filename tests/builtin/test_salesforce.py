@@ -11,6 +11,8 @@ import pytest
 
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 HOST = "acme.my.salesforce.com"
 CLIENT_ID, CLIENT_SECRET = "3MVG9.fake_consumer_key", "0123456789ABCDEFFAKE"
 QUERY = "/services/data/v66.0/query"

@@ -11,6 +11,8 @@ import pytest
 
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 HOST = "acme.myshopify.com"
 ADMIN = "/admin/api/2026-07"
 TOKEN = "shpat_fake0123456789abcdef"

@@ -12,6 +12,8 @@ import pytest
 from apikit_sql.connector.registry import ConnectorRegistry
 from tests.fakes.api import FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 Rows = Callable[[str], list[tuple[Any, ...]]]
 Record = dict[str, Any]
 

@@ -18,6 +18,8 @@ from apikit_sql.plan.request_plan import RequestPlan
 from tests.engine.taking import BOTH, Hand, Take, plan_of, scan_of, take_sync
 from tests.fakes.api import BASE_URL, FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 SECRET = "s3cr3t/t0k3n+é?~x"
 HEADER_SECRET = "s3cr3t/t0k3n+%x??>~~"
 TOKEN = "access/t0k3n+x=="

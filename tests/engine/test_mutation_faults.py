@@ -23,6 +23,8 @@ from apikit_sql.plan.request_plan import ScanPlan
 from tests.engine.faulty import Bytes
 from tests.engine.taking import plan_of
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 ROWS = 2_500
 RETRY = RetryConfig(min_wait=0, jitter=0)
 #: What a row may meet: nothing of it leaves; it leaves in vain; it takes effect, and the answer is well or is lost.

@@ -693,6 +693,7 @@ def value_of(record: Any, path: tuple[str, ...]) -> Any:
     return record
 
 
+@pytest.mark.no_cover  # what it runs is measured in less time elsewhere
 @settings(max_examples=200, deadline=None)
 @given(both=pages(), nested=st.sampled_from(["struct", "flatten", "json"]))
 @example(both=([{"a": "0001-01-01T00:00:00+05:00"}], []), nested="struct")

@@ -24,6 +24,8 @@ from apikit_sql.scan.decode import PageDecoder, read_records
 from apikit_sql.scan.schema import infer_columns
 from tests.fakes.api import BASE_URL, FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 URL = "https://api.test/t"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 Rows = Callable[[str], list[tuple[Any, ...]]]

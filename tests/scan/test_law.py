@@ -23,6 +23,8 @@ from apikit_sql.engine.session import Session
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
 from tests.fakes.api import BASE_URL, FakeApi, Operator, Paging, Table
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 COLUMNS = {
     "id": "BIGINT",
     "i": "BIGINT",

@@ -22,6 +22,8 @@ from apikit_sql.scan.decode import PageDecoder, read_records
 from apikit_sql.scan.schema import infer_columns
 from tests.fakes.api import BASE_URL, FakeApi
 
+pytestmark = pytest.mark.no_cover  # what it runs is measured in less time elsewhere
+
 URL = "https://api.test/t"
 Rows = Callable[[str], list[tuple[Any, ...]]]
 

@@ -10,7 +10,11 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def run_script(text: str, *arguments: object, folder: Path, timeout: float = 40) -> subprocess.CompletedProcess[str]:
-    """What `text` printed, and how it ended, run as a file in `folder`; a warning is an error there, too."""
+    """What `text` printed, and how it ended, run as a file in `folder`; a warning is an error there, too.
+
+    It finds no pandas, which pyarrow would import for half of the time that a script takes.
+    """
+    (folder / "pandas.py").write_text('raise ImportError("pandas is not there")\n', encoding="utf-8")
     file = folder / "script.py"
     file.write_text(dedent(text), encoding="utf-8")
     environment = os.environ | {

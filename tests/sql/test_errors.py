@@ -28,15 +28,13 @@ retry = { max_attempts = 3, min_wait = 0, max_wait = 0, jitter = 0 }
 
 
 @pytest.fixture
-def con(session: Session, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Con:
+def con(connected: Callable[..., Con], api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Con:
     """A connection with the connector `shop`, which tries again at once, and its token in the environment."""
     monkeypatch.setenv("SHOP_TOKEN", SECRET)
     file = tmp_path / "shop.toml"
     file.write_text(MANIFEST)
     api.routes |= {"/items": Table([{"id": 1}]), "/drifting": Table(DRIFTING, paging="link")}
-    con = duckdb.connect()
-    apikit_sql.install(con, session=session, connectors=[file])
-    return con
+    return connected(connectors=[file])
 
 
 def error_of(con: Con, sql: str) -> str:

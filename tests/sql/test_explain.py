@@ -386,6 +386,7 @@ def test_nobody_can_record_what_is_not_explained(con: Con) -> None:
         con.execute("""FROM query(__apikit_bind('{"function": "record", "recording": "x", "question": "{}"}'))""")
 
 
+@pytest.mark.own_database  # for a macro stays
 def test_a_stored_view_a_macro_and_the_current_catalog_are_seen(shop: Con) -> None:
     shop.execute("CREATE VIEW opened AS FROM shop.orders WHERE state = 'open'")
     shop.execute("CREATE MACRO about(n) AS TABLE FROM shop.notes WHERE about = n")
@@ -507,6 +508,7 @@ def test_what_writes_is_refused_and_nothing_is_written(shop: Con, rows: Rows, tm
     assert not (tmp_path / "copied.csv").exists()
 
 
+@pytest.mark.own_database  # for a macro stays
 @pytest.mark.parametrize(
     "sql",
     [

@@ -13,6 +13,8 @@ from apikit_sql.engine.session import Session
 from apikit_sql.sql.catalog import FUNCTIONS
 from tests.fakes.api import FakeApi, Table
 
+pytestmark = pytest.mark.own_database
+
 Con = duckdb.DuckDBPyConnection
 Rows = Callable[[str], list[tuple[Any, ...]]]
 

@@ -45,13 +45,11 @@ def api() -> FakeApi:
 
 
 @pytest.fixture
-def con(session: Session, tmp_path: Path) -> Con:
+def con(connected: Callable[..., Con], tmp_path: Path) -> Con:
     """A connection with the connector `shop`, which tries again at once."""
     file = tmp_path / "shop.toml"
     file.write_text(MANIFEST)
-    con = duckdb.connect()
-    apikit_sql.install(con, session=session, connectors=[file])
-    return con
+    return connected(connectors=[file])
 
 
 def scan_of(rows: Rows, columns: str) -> tuple[Any, ...]:

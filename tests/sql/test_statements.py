@@ -190,6 +190,7 @@ class TestViews:
         assert cursor.execute("SELECT count(*) FROM v").fetchall() == [(25,)]
         cursor.execute("COMMIT")
 
+    @pytest.mark.own_database  # for a macro stays
     def test_a_macro_passes_its_argument_to_apikit(self, rows: Rows) -> None:
         rows("CREATE MACRO things(path) AS TABLE FROM apikit('https://api.test', path)")
 
