@@ -27,7 +27,7 @@ class Permissions:
 
     `connectors` are the names allowed, None for all; `tokens` are an ad-hoc origin's token or reference to it;
     `read_posts` are patterns of its paths that are read by POST. `mutable` are the connectors, and origins of ad-hoc
-    ones, that may be changed. Where `runs_once`, so does every statement, a SELECT too, and may send mutations.
+    ones, that may be changed. Where `runs_once`, so does a SELECT, and may send mutations.
     """
 
     session: Session
