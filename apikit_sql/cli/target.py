@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from apikit_sql.cli.visible import visible
+
 
 class Target:
     """What rows are written to. A file of `once` is for one statement, one of `send_to` until the next."""
@@ -39,9 +41,13 @@ class Target:
             self._once = None
 
     def write(self, text: str) -> None:
-        """Write `text`, so that whoever reads it can see it."""
-        self._stream.write(text)
-        self._stream.flush()
+        """Write `text`, so that whoever reads it can see it. Raises OSError where it cannot be written."""
+        try:
+            self._stream.write(visible(text) if self.is_terminal else text)
+            self._stream.flush()
+        except OSError as error:
+            error.filename = self._stream.name
+            raise
         self._is_inside_line = not text.endswith("\n")
 
     def end_line(self) -> None:

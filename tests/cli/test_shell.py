@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from apikit_sql.demo import DemoServer
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).parents[2]
+OFFICIAL = Path(sysconfig.get_path("scripts")) / "duckdb"
 README = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## The shell\n", 1)[1].split("\n## ", 1)[0]
 ISSUES = "SELECT count(*) AS n FROM apikit('demo', 'issues')"
 
@@ -57,6 +60,61 @@ def test_a_wrong_flag_ends_with_2_and_says_what_there_is(arguments: list[str], t
 
     assert (ran.code, ran.out) == (2, "")
     assert told in ran.err
+
+
+def its_flags() -> list[str]:
+    """Our own flags, without hyphens, from README's table."""
+    return sorted({word.lstrip("-") for word in documented("-")})
+
+
+def flags_that_only_duckdb_has() -> list[str]:
+    told = subprocess.run([OFFICIAL, "-help"], capture_output=True, text=True, check=True).stdout
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", told)
+    return sorted(set(re.findall(r"^  -([\w-]+)", plain, re.MULTILINE)) - {*its_flags(), "h", "s"})
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is told of `arguments`, which end the process before anything is done."""
+    with pytest.raises(SystemExit) as ending:
+        parse(arguments)
+    assert ending.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", [*flags_that_only_duckdb_has(), *(f"{flag}x" for flag in its_flags()), "cahce", "c1"])
+@pytest.mark.parametrize("hyphens", ["-", "--"])
+def test_what_is_no_flag_is_never_taken_for_another(
+    flag: str, hyphens: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given in (f"{hyphens}{flag}", f"{hyphens}{flag}=x"):
+        assert f"there is no {given}." in refused([given, "0", "-c", "select 1"], capsys)
+
+
+def test_duckdb_has_flags_that_are_refused_here() -> None:
+    assert {"cmd", "html", "safe", "echo"} <= set(flags_that_only_duckdb_has())
+
+
+@pytest.mark.parametrize("value", ["--", "-", "-c", "-- x", "=", ""])
+def test_a_value_may_begin_with_a_hyphen(value: str) -> None:
+    start = parse(["-separator", value, "-nullvalue", value, "-c", value, f"--env-file={value}"])
+
+    assert (start.settings.separator, start.settings.null_value) == (value, value)
+    assert (start.work, start.env_file, start.database) == ((("sql", value),), value, ":memory:")
+
+
+def test_what_stands_without_a_flag_is_a_database_and_one_statement(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert "'c' is one too many" in refused(["a.db", "select 1", "c"], capsys)
+    assert "Did you mean the subcommand connectors?" in refused(["conectors", "list"], capsys)
+    (tmp_path / "conectors").touch()
+    assert [parse([name]).database for name in ("conectors", "./demos", "connect.db")] == [
+        "conectors",
+        "./demos",
+        "connect.db",
+    ]
 
 
 def test_help_names_the_subcommands(run: Run) -> None:
