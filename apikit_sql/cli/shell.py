@@ -255,7 +255,7 @@ def _sent_note(scans: Iterable[ScanRecord]) -> str:
     if not sent:
         return ""
     number, names = sum(scan.requests for scan in sent), ", ".join(sorted({scan.connector for scan in sent}))
-    return f"sent before it broke off, and may have changed {names}: {number}; .requests {number} shows them"
+    return f"requests that were sent and may have changed {names}: {number} (.requests {number} shows them)"
 
 
 def _cache_note(scans: Iterable[ScanRecord]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TextIO
@@ -37,7 +38,8 @@ class Target:
     def end_once(self) -> None:
         """The statement is over."""
         if self._once is not None:
-            self._once.close()
+            with contextlib.suppress(OSError):  # as below
+                self._once.close()
             self._once = None
 
     def write(self, text: str) -> None:
@@ -59,7 +61,8 @@ class Target:
         """Close what is open; rows go to stdout."""
         self.end_once()
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written has been told
+                self._file.close()
             self._file = None
 
     @property
