@@ -41,7 +41,12 @@ def test_what_is_no_utf8_ends_no_statement_of_another() -> None:
 def test_a_long_statement_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     lexed: list[int] = []
     tokenize = duckdb.tokenize
-    monkeypatch.setattr(duckdb, "tokenize", lambda text: lexed.append(len(text)) or tokenize(text))
+
+    def counted(text: str) -> object:
+        lexed.append(len(text))
+        return tokenize(text)
+
+    monkeypatch.setattr(duckdb, "tokenize", counted)
     lines = ["insert into t values", *(f"({number}, 'some; text')," for number in range(1_000)), "(0, '');"]
 
     pieces = list(pieces_of(lines))

@@ -42,7 +42,12 @@ def test_ctrl_c_interrupts_again_and_again_until_the_work_has_ended() -> None:
 
 def test_the_third_ctrl_c_waits_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     codes, may_end = [], Event()
-    monkeypatch.setattr(os, "_exit", lambda code: (codes.append(code), may_end.set()))
+
+    def leave(code: int) -> None:
+        codes.append(code)
+        may_end.set()
+
+    monkeypatch.setattr(os, "_exit", leave)
 
     with closing(Worker()) as worker, pytest.raises(KeyboardInterrupt):
         worker.run(lambda: may_end.wait(10), interrupt=lambda: None, tick=pressing(3))
