@@ -18,6 +18,7 @@ from apikit_sql.facade.dry_run import DryRunResult, shown
 from apikit_sql.facade.options import Values, refuse_unknown
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.values import as_sent
+from apikit_sql.facade.wording import python_words
 from apikit_sql.plan.call import checked_call
 from apikit_sql.plan.mutation import Mutation, idempotency_key, plan_mutation
 from apikit_sql.plan.request_plan import ScanPlan
@@ -161,6 +162,7 @@ class Changing(Caller):
         mutation = self._planned("DELETE", endpoint, body, options)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
+    @python_words()
     def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions) -> Mutation:
         """The request that is asked for. Raises CallError for what cannot be asked."""
         refuse_unknown(ChangeOptions, options)

@@ -22,14 +22,13 @@ from apikit_sql.facade.fetching import Fetching, Record, records_of
 from apikit_sql.facade.options import GraphQLOptions, TableOptions, Values, graphql_of, inspected_call, table_plan
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.table import RemoteTable
-from apikit_sql.facade.wording import in_python, speaks_python
+from apikit_sql.facade.wording import in_python, python_words
 from apikit_sql.plan.planner import Defaults
 from apikit_sql.scan.inspection import InspectorResult, inspect
 
 _ATTEMPTS = RetryConfig().max_attempts
 
 
-@speaks_python
 class Apikit(Fetching, Changing):
     """A client of one API. The clients of a process share its session: connections, limits, tokens and logs.
 
@@ -179,12 +178,8 @@ class Apikit(Fetching, Changing):
     def _inspect(self, endpoint: str, params: Values, path_params: Values, cancelled: Event) -> InspectorResult:
         known = self._connector.name in self._session.connectors.names()
         name = self._connector.name if known else self._connector.base_url
-        found = inspect(
-            inspected_call(name, endpoint, params, path_params),
-            self._connector,
-            self._session,
-            cancelled,
-            self._usual,
-        )
+        with python_words():
+            call = inspected_call(name, endpoint, params, path_params)
+            found = inspect(call, self._connector, self._session, cancelled, self._usual)
         error, evidence = (text and in_python(text) for text in (found.error, found.evidence))
         return replace(found, error=error, evidence=evidence)

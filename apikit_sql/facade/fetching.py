@@ -19,7 +19,6 @@ from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
 from apikit_sql.facade.options import Asked, FetchOptions, FileOptions, FrameOptions, asked_of
 from apikit_sql.facade.reading import areading, in_thread, reading, remembering
-from apikit_sql.facade.wording import python_words
 from apikit_sql.output.frames import need, pandas_frame, polars_frame
 from apikit_sql.output.tables import arrow_table
 from apikit_sql.output.target import Target
@@ -247,20 +246,18 @@ class Fetching(Caller):
 
     def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
-        with python_words():
-            asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
-            with reading(self._session, asked, Event()) as scan:
-                for page in scan.pages:
-                    yield from records_of([page])
+        asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
+        with reading(self._session, asked, Event()) as scan:
+            for page in scan.pages:
+                yield from records_of([page])
 
     async def astream(self, endpoint: str, **options: Unpack[FetchOptions]) -> AsyncGenerator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
-        with python_words():
-            asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
-            async with areading(self._session, asked, Event()) as pages:
-                async for page in pages:
-                    for record in records_of([page]):
-                        yield record
+        asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
+        async with areading(self._session, asked, Event()) as pages:
+            async for page in pages:
+                for record in records_of([page]):
+                    yield record
 
     def _asked(self, endpoint: str, options: FetchOptions, known: type[FetchOptions]) -> Asked:
         return asked_of(self._connector, self._usual, endpoint, options, known)

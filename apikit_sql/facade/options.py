@@ -11,6 +11,7 @@ from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.facade.values import as_sent
+from apikit_sql.facade.wording import python_words
 from apikit_sql.plan.call import Call, checked_call, strategy_name
 from apikit_sql.plan.graphql import checked_graphql_call, plan_graphql
 from apikit_sql.plan.planner import Defaults, plan_call
@@ -120,6 +121,7 @@ class Asked:
         return dict(self.trip.fills)
 
 
+@python_words()
 def asked_of(
     connector: ConnectorDefinition, usual: Defaults, endpoint: str, options: FetchOptions, known: type[FetchOptions]
 ) -> Asked:
@@ -148,6 +150,7 @@ def asked_of(
     return Asked(plan, trip, is_first_page, bool(shows_progress))
 
 
+@python_words()
 def table_plan(connector: ConnectorDefinition, usual: Defaults, endpoint: str, options: TableOptions) -> ScanPlan:
     """The plan of the table of `endpoint`. Raises CallError for what cannot be asked."""
     refuse_unknown(TableOptions, options)
@@ -159,6 +162,7 @@ def inspected_call(name: str, endpoint: str, params: Values, path_params: Values
     return _call(name, endpoint, {"params": params, "path_params": path_params})
 
 
+@python_words()
 def graphql_of(
     connector: ConnectorDefinition, usual: Defaults, endpoint: str, query: str, options: GraphQLOptions
 ) -> Asked:

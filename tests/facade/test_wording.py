@@ -2,7 +2,10 @@
 """What is said by the Python door is said as Python writes it: errors, warnings, and what an inspection tells."""
 
 import asyncio
+import io
+import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -28,6 +31,7 @@ from apikit_sql import (
     Session,
     get_writer,
 )
+from apikit_sql.facade.fetching import Fetching
 from apikit_sql.facade.wording import in_python
 from tests.facade.doors import Door, call, first
 from tests.fakes.api import BASE_URL, FakeApi, Table
@@ -65,7 +69,10 @@ def api() -> FakeApi:
         ("if not, pagination := 'none'.", "if not, strategy='none'."),
         ("Write WHERE a = ..., or SET VARIABLE k = (SELECT 1) and keys := getvariable('k').", "Write WHERE a = ..., or keys=[{...}, ...]."),
         ("path_params.id is NULL; /{id} needs a value", "path_params.id is None; /{id} needs a value"),
+        ("types := {'it''s': 'VARCHAR'}, or", "types={\"it's\": 'VARCHAR'}, or"),
+        ("api /x: 1 of 3 trips failed and were skipped; apikit_errors() lists them. The first: no", "api /x: 1 of 3 trips failed and were skipped. The first: no"),
         ("the API said: a:=b", "the API said: a:=b"),
+        ("rule `discount := true` at x := {'a''b': 3}; status is NULL; n := true", "rule `discount := true` at x := {'a''b': 3}; status is NULL; n := true"),
     ],
 )  # fmt: skip
 def test_what_a_message_advises_is_python(sql: str, python: str) -> None:
@@ -110,6 +117,32 @@ def test_errors_of_every_method_are_python(  # noqa: PLR0917 - fixtures and para
     assert ":=" not in str(caught.value)
 
 
+def test_what_others_have_said_is_not_respelt(api: FakeApi, client: Apikit, door: Door) -> None:
+    said = "rule `discount := true` failed; status is NULL; see x := 5"
+    api.routes["/refused"] = httpx.Response(422, json={"message": said})
+    api.routes["/noted"] = httpx.Response(200, json=[{"note": "n := true"}])
+
+    with pytest.raises(RequestError, match=re.escape(said)):
+        call(door, client, "fetch_records", "/refused")
+    with pytest.raises(SchemaDriftError, match='note = "n := true"'):
+        call(door, client, "fetch_arrow", "/noted", columns={"note": "BIGINT"})
+    with pytest.raises(CallError, match="no option 'foo := true'"):
+        call(door, client, "fetch_records", "/refused", **{"foo := true": 1})
+
+
+def test_a_column_is_named_as_python_quotes_it(api: FakeApi, client: Apikit, door: Door) -> None:
+    api.routes["/quoted"] = Table([{"it's": 1}] * 10 + [{"it's": "x"}], "link")
+    target = io.BytesIO()
+
+    with pytest.raises(SchemaDriftError, match=re.escape("Say types={\"it's\": 'VARCHAR'}, ")):
+        call(door, client, "fetch_to_file", "/quoted", format="csv", file_path=target, paginate=True)
+
+
+def test_the_words_take_no_frames_of_their_own() -> None:
+    assert Apikit.fetch_records is Fetching.fetch_records
+    assert not hasattr(Apikit.graphql, "__wrapped__")
+
+
 def test_an_error_keeps_its_fields(client: Apikit, door: Door) -> None:
     with pytest.raises(RateLimitError) as caught:
         call(door, client, "fetch_records", "/busy")
@@ -129,13 +162,17 @@ def test_a_stream_says_it_likewise(client: Apikit, door: Door) -> None:
 def test_warnings_are_python(client: Apikit, door: Door, tmp_path: Any) -> None:
     with pytest.warns(
         ApikitWarning, match=r"say strategy=PaginationConfig\(strategy=\.\.\.\); if not, strategy='none'"
-    ):
+    ) as silent:
         call(door, client, "fetch_records", "/silent", paginate=True)
-    with pytest.warns(ApikitWarning, match=r"Say extra=True, a larger sample_pages, or columns={\.\.\.}"):
+    with pytest.warns(ApikitWarning, match="has more pages than the one") as stopped:
+        first(door, client, 99, "/items", paginate=False)
+    with pytest.warns(ApikitWarning, match=r"Say extra=True, a larger sample_pages, or columns={\.\.\.}") as late:
         call(
             door, client, "fetch_to_file", "/later", format="csv", file_path=tmp_path / "x", paginate=True,
             types={"id": "VARCHAR"},
         )  # fmt: skip
+    for told in (*silent, *stopped, *late):
+        assert Path(told.filename).name == "doors.py"  # whoever has called
 
 
 def test_an_inspection_tells_it_likewise(client: Apikit, door: Door) -> None:
