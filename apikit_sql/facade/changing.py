@@ -15,7 +15,7 @@ from apikit_sql.engine.mutation import Outcome
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
-from apikit_sql.facade.options import Values, refuse_unknown
+from apikit_sql.facade.options import Values, check_flag, refuse_unknown
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.values import as_sent
 from apikit_sql.facade.wording import python_words
@@ -54,7 +54,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
-        mutation = self._planned("POST", endpoint, body, options)
+        mutation = self._planned("POST", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -69,7 +69,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
-        mutation = self._planned("POST", endpoint, body, options)
+        mutation = self._planned("POST", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
@@ -84,7 +84,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
-        mutation = self._planned("PUT", endpoint, body, options)
+        mutation = self._planned("PUT", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -99,7 +99,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
-        mutation = self._planned("PUT", endpoint, body, options)
+        mutation = self._planned("PUT", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
@@ -114,7 +114,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
-        mutation = self._planned("PATCH", endpoint, body, options)
+        mutation = self._planned("PATCH", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -129,7 +129,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
-        mutation = self._planned("PATCH", endpoint, body, options)
+        mutation = self._planned("PATCH", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
@@ -144,7 +144,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
-        mutation = self._planned("DELETE", endpoint, body, options)
+        mutation = self._planned("DELETE", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -159,13 +159,14 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
-        mutation = self._planned("DELETE", endpoint, body, options)
+        mutation = self._planned("DELETE", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @python_words()
-    def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions) -> Mutation:
+    def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions, *, dry_run: bool) -> Mutation:
         """The request that is asked for. Raises CallError for what cannot be asked."""
         refuse_unknown(ChangeOptions, options)
+        check_flag("dry_run", dry_run)
         given = {"params": options.get("params"), "path_params": options.get("path_params"), "body": body}
         sent = {
             name: as_sent(value, name, has_decimals=name != "body")

@@ -130,9 +130,9 @@ def asked_of(
     Raises CallError for what cannot be asked.
     """
     refuse_unknown(known, options)
-    for name in ("paginate", "show_progress"):
-        check_flag(name, options.get(name, False))
     given = dict(options)
+    for name in ("paginate", "show_progress", "extra"):
+        check_flag(name, given.get(name, False))
     shows_progress, paginate = given.pop("show_progress", False), given.pop("paginate", False)
     is_first_page = not paginate and given.get("pages") is None
     call = _call(connector.name, endpoint, given | ({"pages": 1} if is_first_page else {}))
@@ -154,6 +154,7 @@ def asked_of(
 def table_plan(connector: ConnectorDefinition, usual: Defaults, endpoint: str, options: TableOptions) -> ScanPlan:
     """The plan of the table of `endpoint`. Raises CallError for what cannot be asked."""
     refuse_unknown(TableOptions, options)
+    check_flag("extra", options.get("extra", False))
     return plan_call(_call(connector.name, endpoint, options), connector, usual)
 
 
