@@ -15,7 +15,7 @@ from apikit_sql.engine.mutation import Outcome
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
-from apikit_sql.facade.options import Values, check_flag, refuse_unknown
+from apikit_sql.facade.options import Values, check_flag, refuse_unknown, waiting
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.values import as_sent
 from apikit_sql.facade.wording import python_words
@@ -28,11 +28,15 @@ _NOT_PAGED = PaginationConfig(strategy="none")
 
 
 class ChangeOptions(TypedDict, total=False):
-    """What goes with a body. By its `idempotency_key` an API that takes one knows a request which is sent again."""
+    """What goes with a body. By its `idempotency_key` an API that takes one knows a request which is sent again.
+
+    `max_wait` is seconds for a limit of the API.
+    """
 
     params: Values
     path_params: Values
     idempotency_key: str | None
+    max_wait: float | None
 
 
 class Changing(Caller):
@@ -175,7 +179,8 @@ class Changing(Caller):
         }
         call = checked_call({"connector": self._connector.name, "path": endpoint, **sent})
         key = idempotency_key(self._connector, options.get("idempotency_key"))
-        mutation = plan_mutation(call, method, self._connector, key, self._usual.patience(self._connector))
+        patience = waiting(self._usual, options.get("max_wait")).patience(self._connector)
+        mutation = plan_mutation(call, method, self._connector, key, patience)
         return replace(mutation, request=replace(mutation.request, pagination=_NOT_PAGED))
 
     def _send(self, mutation: Mutation, cancelled: Event) -> Any:  # noqa: ANN401 - any JSON value

@@ -274,7 +274,7 @@ class Fetching(Caller):
     async def _arun(self, asked: Asked, finish: Finish[T]) -> T:
         async with areading(self._session, asked, Event()) as scan:
             pages = [page async for page in scan]
-        return await in_thread(self._session, lambda _: _finished(self._session, pages, finish))
+        return await in_thread(self._session, lambda _: _finished(self._session, pages, finish), "finishing")
 
 
 def _finished(session: Session, pages: list[Page], finish: Finish[T]) -> T:

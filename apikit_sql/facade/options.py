@@ -104,6 +104,7 @@ class GraphQLOptions(TypedDict, total=False):
     paginate: bool
     connection_path: str | None
     page_size: int | None
+    max_wait: float | None
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,7 @@ def asked_of(
             message = f"{connector.name} {call.path} needs {name}: say path_params={{{name!r}: ...}}."
             raise CallError(message)
     plan = plan_call(call, connector, usual)
+    _refuse_sample(plan, options)
     for key in plan.key_columns:
         if key.required:
             said = f"path_params={{{key.path!r}: ...}}" if key.path else f"params={{{key.param!r}: ...}}"
@@ -155,7 +157,14 @@ def table_plan(connector: ConnectorDefinition, usual: Defaults, endpoint: str, o
     """The plan of the table of `endpoint`. Raises CallError for what cannot be asked."""
     refuse_unknown(TableOptions, options)
     check_flag("extra", options.get("extra", False))
-    return plan_call(_call(connector.name, endpoint, options), connector, usual)
+    plan = plan_call(_call(connector.name, endpoint, options), connector, usual)
+    _refuse_sample(plan, options)
+    return plan
+
+
+def waiting(usual: Defaults, max_wait: float | None) -> Defaults:
+    """What is `usual`, but for the `max_wait` that a call says. Raises CallError for what is no number of seconds."""
+    return usual if max_wait is None else replace(usual, max_wait=_call("", "/", {"max_wait": max_wait}).max_wait)
 
 
 def inspected_call(name: str, endpoint: str, params: Values, path_params: Values) -> Call:
@@ -169,9 +178,10 @@ def graphql_of(
 ) -> Asked:
     """What a GraphQL query asks. Raises CallError for anything but one query, and where it cannot be paginated."""
     refuse_unknown(GraphQLOptions, options)
-    given, paginate = dict(options), options.get("paginate", False)
-    check_flag("paginate", paginate)
-    given.pop("paginate", None)
+    given = dict(options)
+    check_flag("paginate", paginate := given.pop("paginate", False))
+    usual = waiting(usual, options.get("max_wait"))
+    given.pop("max_wait", None)
     if paginate and given.get("connection_path") is None:
         message = "graphql: paginate needs connection_path, the connection whose pages are to be followed."
         raise CallError(message)
@@ -196,6 +206,13 @@ def check_flag(name: str, value: object) -> None:
         raise CallError(message)
 
 
+def _refuse_sample(plan: ScanPlan, options: Mapping[str, object]) -> None:
+    """Raise CallError where pages are to be sampled for columns that are known."""
+    if plan.columns is not None and options.get("sample_pages") is not None:
+        message = "sample_pages is of columns that are inferred; here they are declared."
+        raise CallError(message)
+
+
 def refuse_unknown(known: type, options: Mapping[str, object]) -> None:
     """Raise CallError for an option that is none of `known`, a TypedDict; it names those that there are."""
     names = [*known.__required_keys__, *known.__optional_keys__]  # type: ignore[attr-defined]
@@ -213,6 +230,10 @@ def _call(connector: str, endpoint: str, options: Mapping[str, object]) -> Call:
         message = f"an endpoint is a path, '/issues', or the name of a stream, not {type(endpoint).__name__}."
         raise CallError(message)
     given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, bool) and name != "extra":
+            message = f"{name} is no switch: it cannot be {value}."
+            raise CallError(message)
     strategy = given.pop("strategy", None)
     if isinstance(strategy, str):
         given["strategy"] = strategy_name(strategy)

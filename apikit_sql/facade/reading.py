@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
 
 from apikit_sql.advice import advise, keeping
@@ -21,6 +22,7 @@ from apikit_sql.engine.steps import Page
 from apikit_sql.errors import ApikitError, DecodeError
 from apikit_sql.facade.options import Asked
 from apikit_sql.facade.progress import Show, progress
+from apikit_sql.facade.threads import Kind, task_threads
 from apikit_sql.facade.wording import in_python, python_words
 
 T = TypeVar("T")
@@ -89,8 +91,8 @@ def _noting(record: ScanRecord, page: Page, running: Running, show: Show) -> Ite
         record.pages = page.number  # its decoder may have counted it, too
 
 
-async def in_thread(session: Session, work: Callable[[Event], T]) -> T:
-    """What `work` gives, done by a thread of its own; the event that it is handed is set where this task is cancelled.
+async def in_thread(session: Session, work: Callable[[Event], T], kind: Kind = "waiting") -> T:
+    """What `work` gives, done by a thread; the event that it is handed is set where this task is cancelled.
 
     The loop's own threads are the user's: they are few, and whoever waits for an API would hold them all.
     """
@@ -101,7 +103,7 @@ async def in_thread(session: Session, work: Callable[[Event], T]) -> T:
         with session.running(cancelled), keeping(kept):  # so that the interpreter does not end in the middle of it
             return work(cancelled)
 
-    Thread(target=partial(copy_context().run, _work, working, done), name="apikit-task", daemon=True).start()
+    task_threads(kind, os.getpid()).submit(partial(copy_context().run, _work, working, done))
     try:
         outcome = await asyncio.wrap_future(done)
     finally:

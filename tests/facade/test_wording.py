@@ -214,8 +214,12 @@ def test_whose_api_it_is_is_told_in_python(session: Session) -> None:
         Apikit.from_name("https://api.test", session=session)
     with pytest.raises(ConfigError, match=r"STRIPE_API_KEY is not set\. Set it, or in Python say token='"):
         Apikit.from_name("stripe", session=session).fetch_records("customers")
-    with pytest.raises(ConfigError, match="max_wait: -1 is not a number of seconds"):
-        Apikit(BASE_URL, max_wait=-1)
+    for wrong in (-1, float("nan"), object(), True):
+        with pytest.raises(ConfigError, match=r"^max_wait"):
+            Apikit(BASE_URL, max_wait=wrong)  # type: ignore[arg-type]
+    for headers in ([1], {"X-A": 5}, "X-A"):
+        with pytest.raises(ConfigError, match=r"^headers"):
+            Apikit(BASE_URL, headers=headers)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -238,6 +242,53 @@ def test_max_wait_says_how_long_a_limit_is_waited_for(session: Session, client_o
         client.fetch_records("/busy", max_wait=70)
     with pytest.raises(RateLimitError, match="longer than max_wait = 80 s"):
         asyncio.run(client.apost("/busy"))
+
+
+@pytest.mark.parametrize("method", ["fetch_records", "graphql", "post", "inspect"])
+def test_what_a_limit_advises_is_taken(client: Apikit, door: Door, method: str) -> None:
+    def told(**options: Any) -> str:
+        query = {"query": "{ a { b } }"} if method == "graphql" else {}
+        try:
+            found = call(door, client, method, "/busy", **query, **options)
+        except RateLimitError as error:
+            return str(error)
+        return str(found.error)
+
+    told()  # of some a limit is known after its first 429 only
+
+    assert told().endswith("Set max_wait=120.")
+    assert "longer than max_wait = 70 s" in told(max_wait=70)
+
+
+@pytest.mark.parametrize("method", ["fetch_records", "graphql", "post", "inspect"])
+@pytest.mark.parametrize("wrong", [-1, True, "soon"])
+def test_what_is_no_number_of_seconds_is_refused(
+    api: FakeApi, client: Apikit, door: Door, method: str, wrong: Any
+) -> None:
+    query = {"query": "{ a { b } }"} if method == "graphql" else {}
+
+    with pytest.raises(CallError, match=r"^max_wait"):
+        call(door, client, method, "/items", **query, max_wait=wrong)
+
+    assert api.seen == []
+
+
+@pytest.mark.parametrize("name", ["pages", "page_size", "timeout", "max_requests"])
+def test_a_number_is_no_switch(api: FakeApi, client: Apikit, door: Door, name: str) -> None:
+    with pytest.raises(CallError, match=f"^{name} is no switch"):
+        call(door, client, "fetch_records", "/items", **{name: True})
+
+    assert api.seen == []
+
+
+def test_a_sample_is_of_columns_that_are_inferred(api: FakeApi, client: Apikit, door: Door) -> None:
+    options: dict[str, Any] = {"format": "csv", "file_path": io.BytesIO(), "columns": {"id": "BIGINT"}}
+    with pytest.raises(CallError, match=r"^sample_pages is of columns that are inferred; here they are declared\.$"):
+        call(door, client, "fetch_to_file", "/items", sample_pages=5, **options)
+    with pytest.raises(CallError, match="sample_pages is of columns"):
+        client.table("/items", columns={"id": "BIGINT"}, sample_pages=5)
+
+    assert api.seen == []
 
 
 @pytest.mark.filterwarnings("error")
