@@ -339,7 +339,7 @@ def test_pandas_makes_no_garbage_of_a_table(client: Apikit) -> None:
     pandas = pytest.importorskip("pandas")
     items = client.table("/items")
 
-    with pytest.raises(TypeError, match=r"pa\.table\(\.\.\.\)\.to_pandas\(\), or pd\.DataFrame\.from_arrow"):
+    with pytest.raises(TypeError, match=r"pa\.table\(\.\.\.\)\.to_pandas\(\)$"):
         pandas.DataFrame(items)
     assert list(pa.table(items).to_pandas()["id"]) == list(range(25))
 
