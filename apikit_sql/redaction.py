@@ -32,7 +32,7 @@ SECRET_HEADERS = frozenset(
 )  # fmt: skip
 
 _SECRET_ENDINGS = ("-token", "-key", "-auth", "-secret", "-signature")
-_INNOCENT_HEADERS = frozenset({"idempotency-key", "x-idempotency-key"})
+_INNOCENT_HEADERS = frozenset({"idempotency-key", "x-idempotency-key", "x-event-key"})  # the last is Bitbucket's event
 
 _MOST_TIMES_ENCODED = 4
 _SHORTEST_IN_BASE64 = 6  # bytes; of fewer, too few characters are left that it alone decides

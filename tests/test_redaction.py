@@ -68,7 +68,8 @@ def test_a_credentials_header_is_known_in_any_case(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["Accept", "X-GitHub-Api-Version", "User-Agent", "Token-Count", "Notion-Version", "Idempotency-Key"]
+    "name",
+    ["Accept", "X-GitHub-Api-Version", "User-Agent", "Token-Count", "Notion-Version", "Idempotency-Key", "X-Event-Key"],
 )
 def test_an_ordinary_header_is_no_credential(name: str) -> None:
     assert not is_secret_header(name)
