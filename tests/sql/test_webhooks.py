@@ -287,6 +287,14 @@ class TestCalls:
             with pytest.raises(duckdb.Error, match=r"sends nothing|needs DuckDB"):
                 con.execute(START)
 
+    def test_nothing_listens_where_duckdb_has_no_external_access_though_apis_may_be_asked(
+        self, session: Session
+    ) -> None:
+        with duckdb.connect(config={"enable_external_access": "false"}) as con:
+            apikit_sql.install(con, session=session, allow_network=True)
+            with pytest.raises(duckdb.Error, match=r"opens a port|needs DuckDB"):
+                con.execute(START)
+
 
 class TestTrouble:
     def test_a_table_that_is_gone_is_503_and_told_until_it_is_back(self, con: Con) -> None:
