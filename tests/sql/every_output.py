@@ -25,7 +25,7 @@ from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine.session import Session
 from tests.fakes.echo import PLACES
 
-CONNECTORS = sorted(file.stem for file in Path("connectors").iterdir())
+CONNECTORS = sorted(file.stem for file in Path().glob("connectors/*.toml"))
 IDS = "columns := {id: 'BIGINT'}"
 #: The options with which a place fails where it should.
 OPTIONS = {
@@ -51,7 +51,8 @@ class Keyring(KeyringBackend):
         self.passwords[username] = password
 
     def delete_password(self, service: str, username: str) -> None:
-        raise NotImplementedError
+        assert service == "apikit_sql"
+        del self.passwords[username]
 
 
 class Clock:
