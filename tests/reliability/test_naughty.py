@@ -9,8 +9,8 @@ from tests.reliability.naughty import PLACES, STRINGS, Yard, as_path, run, troub
 pytestmark = pytest.mark.no_cover
 
 
-def test_each_string_in_some_places() -> None:
-    logging.getLogger("apikit").setLevel(logging.ERROR)  # it asks more often than anybody means to
+def test_each_string_in_some_places(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, logger="apikit")  # it asks more often than anybody means to
 
     tried, refused, found = run(2, seed=7)
 

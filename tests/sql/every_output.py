@@ -56,12 +56,14 @@ class Keyring(KeyringBackend):
 
 
 class Clock:
-    """The machine's clock, which may leap."""
+    """A clock that stands still, however busy the machine is, and may leap."""
 
-    ahead = 0.0
+    def __init__(self) -> None:
+        self.start = time.time()
+        self.ahead = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return self.start + self.ahead
 
 
 def tell(what: object) -> None:
