@@ -112,11 +112,13 @@ class DbtExporter:
         models = Path(self.output_dir) / "models"
         paths = Path(self.output_dir) / "seeds" / f"{name}.csv", models / f"{name}.yml", models / "sources.yml"
         here = os.path.realpath(Path.cwd())
-        for path in paths:
-            if not Path(os.path.realpath(path)).is_relative_to(here):
-                message = f"{path} is outside the working folder {here}. Name an output_dir in it."
-                raise CallError(message)
-        if (models / f"{name}.sql").exists():
+        with telling(str(models)):  # which no file system may have
+            for path in paths:
+                if not Path(os.path.realpath(path)).is_relative_to(here):
+                    message = f"{path} is outside the working folder {here}. Name an output_dir in it."
+                    raise CallError(message)
+            is_model = (models / f"{name}.sql").exists()
+        if is_model:
             message = f"{models / name}.sql is there: in dbt a model and a seed cannot have one name. Choose another."
             raise CallError(message)
         return paths

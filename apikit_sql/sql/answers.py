@@ -107,6 +107,9 @@ def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset
         database.permissions.check_receivers(function)
     if function == catalog.WEBHOOK_START.name:
         database.permissions.check_network(database.may_reach_outside)
+        if not database.may_reach_outside():
+            message = f"{function} opens a port, and enable_external_access is false."
+            raise CallError(message)
         return start_dataset(text, database.webhooks, partial(_in_stream, database))
     name = _text(function, "name", json.loads(text)["name"])
     if function == catalog.WEBHOOKS.name:

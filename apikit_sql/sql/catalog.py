@@ -266,11 +266,14 @@ TABLE_FUNCTIONS = (
     STREAMS, ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, WEBHOOKS, DBT_EXPORT, DBT_EXPORT_QUERY, HELP,
 )  # fmt: skip
 
-_OF_A_STATEMENT = {"search_path": "current_setting('search_path')", "time_zone": "current_setting('TimeZone')"}
+_OF_A_STATEMENT = {
+    "search_path": "system.main.current_setting('search_path')",
+    "time_zone": "system.main.current_setting('TimeZone')",
+}
 #: What a question takes along from where its call stands, as SQL expressions.
 _FROM_CALLER = {
-    DETACH.name: {"current": "current_database()"},
-    WEBHOOK_START.name: {"catalog": "current_database()", "schema": "current_schema()"},
+    DETACH.name: {"current": "system.main.current_database()"},
+    WEBHOOK_START.name: {"catalog": "system.main.current_database()", "schema": "system.main.current_schema()"},
     EXPLAIN.name: _OF_A_STATEMENT,
     DBT_EXPORT_QUERY.name: _OF_A_STATEMENT,
 }

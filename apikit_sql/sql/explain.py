@@ -45,7 +45,10 @@ _COLUMNS = columns_of_types(
 )  # fmt: skip
 #: The type of the rows, as SQL has it.
 EXPLAINED = "STRUCT(" + ", ".join(f"{column.name} {column.type}" for column in _COLUMNS) + ")[]"
-_VARIABLES = "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) FROM duckdb_variables())"
+_VARIABLES = (
+    "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) "
+    "FROM system.main.duckdb_variables())"
+)
 #: What is written down as called, and not read.
 _PROBING = frozenset(each.name for each in PROBING)
 _DOING_NOTHING = frozenset(each.name for each in (ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, *EXPORTING))

@@ -115,11 +115,9 @@ class Webhooks:
 
     def _catalogs(self) -> list[str]:
         con = self.cursor()
-        return (
-            []
-            if con is None
-            else [name for (name,) in con.execute("SELECT database_name FROM duckdb_databases()").fetchall()]
-        )
+        if con is None:
+            return []
+        return [name for (name,) in con.execute("SELECT database_name FROM system.main.duckdb_databases()").fetchall()]
 
 
 def start_dataset(text: str, webhooks: Webhooks, in_stream: InStream) -> RecordsDataset:

@@ -84,6 +84,14 @@ def test_a_model_of_that_name_is_in_the_way() -> None:
         DbtExporter(".").export(RECORDS, "people")
 
 
+@pytest.mark.parametrize("folder", ["x" * 300, "x\0y"])
+def test_a_folder_that_no_file_system_has_is_told(folder: str, here: Path) -> None:
+    with pytest.raises(OutputError, match=r"too long|null"):
+        DbtExporter(folder).export(RECORDS, "people")
+
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize("folder", ["..", "/tmp", "link", "inside"])  # noqa: S108 - not written to
 def test_nothing_is_written_outside_the_working_folder(folder: str, here: Path) -> None:
     (here.parent / "elsewhere").mkdir()

@@ -344,6 +344,14 @@ class TestCalls:
 
         assert con.execute(f'SELECT id FROM "{name}_events"').fetchall() == [("evt_1",)]
 
+    def test_nothing_listens_where_duckdb_has_no_external_access_though_apis_may_be_asked(
+        self, session: Session
+    ) -> None:
+        with duckdb.connect(config={"enable_external_access": "false"}) as con:
+            apikit_sql.install(con, session=session, allow_network=True)
+            with pytest.raises(duckdb.Error, match=r"opens a port|needs DuckDB"):
+                con.execute(START)
+
 
 class TestTrouble:
     def test_ids_that_another_constraint_refuses_are_503_and_told(self, con: Con) -> None:
