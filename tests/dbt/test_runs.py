@@ -155,6 +155,31 @@ def test_the_yaml_of_a_source_is_written_for_each_stream_and_reads(
     assert project.rows("select count(*) from of_view") == [(len(ISSUES),)]
 
 
+def test_jinja_in_a_manifest_is_shown_and_never_run(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "c4nary")
+    manifest = project.folder / "connectors" / "evil.toml"
+    jinja = "{{ env_var('CANARY') }}"
+    stream = "base_url = 'https://api.test'\n[streams.items]\npath = '/issues'\n"
+    manifest.write_text(
+        f'{stream}description = "d {jinja} {{{{{{{{ {{{{% {{{{#"\n[streams.items.columns]\nid = "BIGINT"\n'
+    )
+    source_yaml = ("--quiet", "run-operation", "apikit.source_yaml", "--args", "{connector: evil}")
+
+    capsys.readouterr()
+    project.run(*source_yaml)
+    project.write(sources_yml=capsys.readouterr().out)
+    project.run("parse")
+
+    parsed = json.loads((project.folder / "target" / "manifest.json").read_text())
+    shown = parsed["sources"]["source.shop.evil.items"]["description"]
+    assert shown == "d { { env_var('CANARY') }} { { { { { { % { { #"
+    for column in (f'"{jinja}" = "BIGINT"', f'id = "STRUCT(\\"{jinja}\\" VARCHAR)"'):
+        manifest.write_text(f"{stream}[streams.items.columns]\n{column}\n")
+        assert "dbt would run the name" in project.failure(*source_yaml)
+
+
 def test_what_is_wrong_in_a_profile_is_one_line(project: Project) -> None:
     project.write(issues="select 1 as one")
     wrong = {
