@@ -186,9 +186,9 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
 def _unread(reason: str) -> str:
     """A query of which nobody knows the columns while nothing is sent: its only one is called like the `reason`.
 
-    So DuckDB names it, too, where it looks for another column.
+    So DuckDB names it, too, where it looks for another column; 1.x tells only what follows a comma.
     """
-    return f"(SELECT NULL AS {quoted(reason)} WHERE error({literal(reason)}))"
+    return f"(SELECT NULL AS {quoted(reason.replace(',', ''))} WHERE error({literal(reason)}))"
 
 
 @atexit.register

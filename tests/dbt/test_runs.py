@@ -63,8 +63,10 @@ def test_a_view_of_an_api_is_warned_of_and_a_predicate_on_a_source_is_sent(proje
         sources_yml=SOURCES,
         as_view="{{ config(materialized='view') }} select * from apikit('shop', 'issues')",
         of_view="select * from {{ source('api', 'issues') }} where state = 'open'",
-        view_of_view="{{ config(materialized='view') }} select * from {{ source('api', 'issues') }}",
-        view_of_table="{{ config(materialized='view') }} select * from {{ source('api', 'whole') }}",
+        view_of_view="{{ config(materialized='view') }} select * from {{ source('api', 'issues') }}"
+        " -- after {{ ref('of_view') }}",
+        view_of_table="{{ config(materialized='view') }} select * from {{ source('api', 'whole') }}"
+        " -- after {{ ref('view_of_view') }}",
         after="select * from {{ ref('view_of_view') }} where state = 'open'",
     )
 
@@ -72,7 +74,7 @@ def test_a_view_of_an_api_is_warned_of_and_a_predicate_on_a_source_is_sent(proje
 
     warned = "".join(line for line in project.said if "is a view that reads an API" in line)
     assert re.findall(r"(\S+) is a view", warned) == ["main.as_view", "main.view_of_view"]
-    assert project.api.params("state") == [None, "open", "open"]
+    assert sorted(map(str, project.api.params("state"))) == ["None", "open", "open"]
 
 
 def test_a_view_on_a_source_is_read_where_the_functions_are(project: Project) -> None:
@@ -159,25 +161,26 @@ def test_jinja_in_a_manifest_is_shown_and_never_run(
     project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("CANARY", "c4nary")
-    manifest = project.folder / "connectors" / "evil.toml"
     jinja = "{{ env_var('CANARY') }}"
-    stream = "base_url = 'https://api.test'\n[streams.items]\npath = '/issues'\n"
-    manifest.write_text(
-        f'{stream}description = "d {jinja} {{{{{{{{ {{{{% {{{{#"\n[streams.items.columns]\nid = "BIGINT"\n'
-    )
-    source_yaml = ("--quiet", "run-operation", "apikit.source_yaml", "--args", "{connector: evil}")
+    described = "base_url = 'https://api.test'\n[streams.items]\npath = '/issues'\ndescription = "
+    described += f'"d {jinja} {{{{{{{{ {{%"\n'
+    field = f"id = '''STRUCT(\"{jinja}\" VARCHAR)'''"
+    columns = {"told": 'id = "BIGINT"', "name": f'"{jinja}" = "BIGINT"', "type": field}
+    for name, column in columns.items():
+        manifest = f"{described}[streams.items.columns]\n{column}\n"
+        (project.folder / "connectors" / f"{name}.toml").write_text(manifest)
+    source_yaml = ("--quiet", "run-operation", "apikit.source_yaml", "--args")
 
+    for name in ("name", "type"):
+        assert "dbt would run the name" in project.failure(*source_yaml, f"{{connector: {name}}}")
     capsys.readouterr()
-    project.run(*source_yaml)
+    project.run(*source_yaml, "{connector: told}")
     project.write(sources_yml=capsys.readouterr().out)
     project.run("parse")
 
     parsed = json.loads((project.folder / "target" / "manifest.json").read_text())
-    shown = parsed["sources"]["source.shop.evil.items"]["description"]
-    assert shown == "d { { env_var('CANARY') }} { { { { { { % { { #"
-    for column in (f'"{jinja}" = "BIGINT"', f'id = "STRUCT(\\"{jinja}\\" VARCHAR)"'):
-        manifest.write_text(f"{stream}[streams.items.columns]\n{column}\n")
-        assert "dbt would run the name" in project.failure(*source_yaml)
+    shown = parsed["sources"]["source.shop.told.items"]["description"]
+    assert shown == "d { { env_var('CANARY') }} { { { { { %"
 
 
 def test_what_is_wrong_in_a_profile_is_one_line(project: Project) -> None:
@@ -235,7 +238,7 @@ def test_offline_compile_and_docs_send_nothing_and_show_says_why(project: Projec
     project.write(of_column="select number from {{ source('api', 'undeclared') }} where state = 'open'")
     for model in ("issues", "of_view", "of_undeclared", "of_column"):
         told = project.failure("show", "--select", model)
-        assert re.search(r"nothing is sent, and GET https://api.test/issues\S* was wanted", told), told
+        assert re.search(r"nothing is sent,? and GET https://api.test/issues\S* was wanted", told), told
     assert len(project.api.seen) == sent
 
 
@@ -250,7 +253,7 @@ def test_offline_a_source_that_was_never_read_says_why_whatever_is_asked_of_it(p
 
     for model in ("of_column", "of_count", "of_table"):
         told = project.failure("show", "--select", model)
-        assert re.search(r"nothing is sent, and GET https://api.test/issues\S* was wanted", told), told
+        assert re.search(r"nothing is sent,? and GET https://api.test/issues\S* was wanted", told), told
 
     project.configure()
     project.run("run")
