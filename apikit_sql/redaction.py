@@ -28,6 +28,7 @@ SECRET_HEADERS = frozenset(
         "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey",
         "x-auth-token", "x-access-token", "x-csrf-token", "x-amz-security-token", "private-token",
         "x-shopify-access-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key", "x-auth-key",
+        "x-auth", "x-password", "x-webhook-key", "authentication", "cf-access-jwt-assertion",
     }
 )  # fmt: skip
 
