@@ -130,6 +130,8 @@ def _read_yaml(text: str) -> Any:  # noqa: ANN401 - a stranger's document
         message = "a YAML document needs ruamel.yaml: pip install 'apikit_sql[openapi]', or give the document as JSON."
         raise ConfigError(message) from None
     try:
-        return YAML(typ="safe").load(text)
+        reader = YAML(typ="safe")
+        reader.composer.warn_double_anchors = False  # the newest counts (YAML 1.2, section 3.2.2.2)
+        return reader.load(text)
     except YAMLError as error:
         raise ValueError(str(error)) from None

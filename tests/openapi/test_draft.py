@@ -152,6 +152,13 @@ def test_yaml_is_read(tmp_path: Path) -> None:
         read_document(path)
 
 
+def test_of_two_anchors_of_one_name_the_newer_counts(tmp_path: Path) -> None:
+    path = tmp_path / "document.yaml"
+    path.write_text("a: &x 1\nb: &x 2\nc: *x\n")
+
+    assert read_document(path) == {"a": 1, "b": 2, "c": 2}
+
+
 def test_yaml_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
     path = tmp_path / "acme.yaml"
