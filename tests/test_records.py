@@ -261,7 +261,6 @@ def test_an_object_beside_the_records_that_cannot_be_read_is_a_decode_error_too(
             ask("meta.next.after")
 
 
-
 @pytest.mark.parametrize("value", [b"1e999", b'"\xff"', b'{"\xff": 1}'])
 def test_a_value_that_cannot_be_read_is_a_decode_error(value: bytes) -> None:
     envelope = read_envelope(b'{"next": ' + value + b', "data": [{"next": ' + value + b"}]}", None)

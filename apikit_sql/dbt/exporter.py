@@ -112,11 +112,17 @@ class DbtExporter:
         models = Path(self.output_dir) / "models"
         paths = Path(self.output_dir) / "seeds" / f"{name}.csv", models / f"{name}.yml", models / "sources.yml"
         here = os.path.realpath(Path.cwd())
-        for path in paths:
-            if not Path(os.path.realpath(path)).is_relative_to(here):
+        try:
+            places = [Path(os.path.realpath(path)) for path in paths]
+            is_model = (models / f"{name}.sql").exists()
+        except (OSError, ValueError) as error:  # too long, a NUL, half a surrogate pair
+            message = f"output_dir cannot be a folder: {error}"
+            raise CallError(message) from None
+        for path, place in zip(paths, places, strict=True):
+            if not place.is_relative_to(here):
                 message = f"{path} is outside the working folder {here}. Name an output_dir in it."
                 raise CallError(message)
-        if (models / f"{name}.sql").exists():
+        if is_model:
             message = f"{models / name}.sql is there: in dbt a model and a seed cannot have one name. Choose another."
             raise CallError(message)
         return paths
