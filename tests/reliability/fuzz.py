@@ -229,7 +229,8 @@ def _follow(name: str, cases: int) -> NoReturn:
     atheris = importlib.import_module("atheris")  # for those who have it
     with atheris.instrument_imports(include=["apikit_sql"]):
         run = Run(_target(name))
-    atheris.Setup([sys.argv[0], f"-runs={cases}", f"-max_len={SIZE}", "-timeout=10"], run.check)
+    options = [f"-runs={cases}", f"-max_len={SIZE}", "-timeout=10", f"-artifact_prefix={tempfile.gettempdir()}/"]
+    atheris.Setup([sys.argv[0], *options], run.check)
     with run.watched():
         atheris.Fuzz()
     raise AssertionError
