@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TypeVar
 
 import httpx
 import msgspec
@@ -39,6 +40,8 @@ from tests.reliability.fuzz_inputs import Dice, Lines, Target, Values, folder
 from tests.vectors import link, oauth_tokens, rate_limit, retry_after
 from tests.vectors.test_json_test_suite import CASES as JSON_CASES
 from tests.webhook.signing import SECRET, github, hexadecimal, standard, stripe
+
+T = TypeVar("T")
 
 NOW = 1_750_000_000.0
 
@@ -232,27 +235,20 @@ def _read_cached(answers: list[Answer]) -> None:
 # headers
 
 
-def _lines_in(module: ModuleType) -> Lines:
-    """The header lines of a table of public vectors."""
+def _vectors(module: ModuleType, kind: type[T]) -> list[T]:
+    """The public vectors in the tables of `module`."""
     tables = [table for table in vars(module).values() if isinstance(table, list | tuple)]
-    lines = [line for table in tables for each in table for line in getattr(each, "lines", ())]
-    return tuple((name.strip().lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines))
+    return [each for table in tables for each in table if isinstance(each, kind)]
 
 
-LINKS = tuple(line for table in vars(link).values() if isinstance(table, list | tuple) for each in table
-              for line in getattr(each, "lines", ()))  # fmt: skip
+LINKS = tuple(line for each in _vectors(link, link.Vector) for line in each.lines)
 WAITS: Lines = (
-    *(
-        ("retry-after", each.value.decode("latin-1"))
-        for table in vars(retry_after).values()
-        if isinstance(table, list | tuple)
-        for each in table
-        if isinstance(each, retry_after.Vector)
-    ),
+    *(("retry-after", each.value.decode("latin-1")) for each in _vectors(retry_after, retry_after.Vector)),
     ("x-ratelimit-remaining", "0"),
     ("stripe-should-retry", "true"),
 )
-LIMITS = _lines_in(rate_limit)
+_LIMITS = (line.partition(":") for each in _vectors(rate_limit, rate_limit.Vector) for line in each.lines)
+LIMITS = tuple((name.strip().lower(), value.strip()) for name, _, value in _LIMITS)
 
 
 def _make_links(dice: Dice) -> list[tuple[bytes, bytes]]:
@@ -354,8 +350,7 @@ def _read_recording(body: bytes) -> None:
     hand.value(fetch_body(plan, hand.access(plan)))
 
 
-TOKENS = [each for table in vars(oauth_tokens).values() if isinstance(table, list | tuple) for each in table
-          if isinstance(each, oauth_tokens.Vector)]  # fmt: skip
+TOKENS = _vectors(oauth_tokens, oauth_tokens.Vector)
 TOKEN_BODIES = tuple(each.body.encode() for each in TOKENS)
 TOKEN_VALUES = Values(
     [{"access_token": "t1", "token_type": "Bearer", "expires_in": 3600, "refresh_token": "r1", "scope": "a b"},

@@ -158,8 +158,8 @@ class Values:
 
     def __init__(self, valid: Iterable[Any], names: Iterable[str] = ()) -> None:
         self.written = tuple(dict.fromkeys(json.dumps(each, default=str) for each in valid))
-        found = (step for text in self.written for inside, step in _places_in([json.loads(text)]) if inside is not None)
-        known = (step for step in found if isinstance(step, str))
+        places = (place for text in self.written for place in _places_in([json.loads(text)]))
+        known = (step for _, step in places if isinstance(step, str))
         self.keys = tuple(dict.fromkeys((*names, *known, *HOSTILE[:16], "__proto__", "a.b", "A", "id")))
 
 
