@@ -254,7 +254,7 @@ TARGETS = (
     Target("redaction", lambda dice: dice.text(ADDRESSES), _redact_address),
     Target("base-url", lambda dice: dice.text(("https://api.test/v1", *ADDRESSES)), _connect_address),
     Target("address", lambda dice: dice.text(ADDRESSES), _place_address),
-    Target("path", _make_template, _fill_template),
+    Target("path", _make_template, _fill_template, (ApikitError, httpx.InvalidURL)),  # beyond 64 KB it is no URL
     Target("host", _make_template, _fill_base_url),
     Target("graphql-query", _make_query, lambda given: read_query(*given)),
     Target("column-type", lambda dice: dice.text(TYPES), parse_type, (ValueError,)),
