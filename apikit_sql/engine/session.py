@@ -207,6 +207,7 @@ class Session:
         """
         may_send = allowance(plan.max_requests) if shared is None else shared
         scan = ScanRecord(plan, trips=len(asked), at=self._clock(), allowance=may_send)
+        scan.may_change = True
         return partial(self._mutate, plan, asked, self._sharing.access(plan.request, scan), cancelled)
 
     def _mutate(

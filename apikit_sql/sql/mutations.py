@@ -53,8 +53,8 @@ def outcomes(
     if not len(calls):
         return _as_structs([])
     call = database.mutation_calls.call(marks[0].as_py())
-    if not database.permissions.runs_once:
-        check_runs_once(function.name, statements[0].as_py(), database.cursor)
+    selects = database.permissions.runs_once
+    check_runs_once(function.name, statements[0].as_py(), database.cursor, selects=selects)
     check_copies(function.name, call, statements[0].as_py())
     texts = calls.to_pylist()
     shares = may_share(statements[0].as_py())
