@@ -6,6 +6,7 @@ refused as a page.
 """
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -135,6 +136,8 @@ def test_a_value_is_inserted_exactly_or_nothing_is(table: Table, name: str, numb
 
 
 Kept = Callable[[], Rows]
+#: Halves of surrogate pairs, which no text can hold: some i cases have them.
+_HALVES = re.compile("[\ud800-\udfff]")
 
 
 def check_deliveries(address: str, kept: Kept) -> None:
@@ -144,7 +147,8 @@ def check_deliveries(address: str, kept: Kept) -> None:
         answer = deliver(address, body, stripe(body))
         assert answer.status_code in ({200} if name[0] == "y" else {400} if name[0] == "n" else {200, 400}), name
         if answer.status_code == 200:
-            good.append(json.loads(body))
+            text = json.dumps(json.loads(body), ensure_ascii=False)
+            good.append(json.loads(_HALVES.sub("\N{REPLACEMENT CHARACTER}", text)))
     assert spelled(kept()) == spelled(good)
 
 
