@@ -111,7 +111,7 @@ def _masked(query: str, is_masked: Callable[[str], bool]) -> str:
     if not any(is_masked(name) for name, _ in pairs):
         return query
     masked = [(name, MASK if is_masked(name) else value) for name, value in pairs]
-    return urlencode(masked, quote_via=quote, safe="*")
+    return urlencode(masked, quote_via=quote, safe="*", errors="replace")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 
 _CODES = 256
+_LONGEST_NUMBER = 18  # digits
+_SHOWN = 80  # characters of what was typed
 
 
 @dataclass(frozen=True)
@@ -100,8 +102,8 @@ def _switch(text: str) -> bool:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        message = f"{text!r} is no number of rows."
+    if not text.isdecimal() or len(text) > _LONGEST_NUMBER or int(text) < 1:
+        message = f"{text[:_SHOWN]!r} is no number of rows."
         raise ShellError(message)
     return int(text)
 

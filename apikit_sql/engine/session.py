@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import functools
 import os
+import sys
 import threading
 import time
 import weakref
@@ -164,7 +165,7 @@ class Session:
         scan, generation = ScanRecord(), self._samples.generation(plan)
         begin = partial(trip, plan, self._sharing.access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
-            found = tuple(page for _, page in islice(pages, most))
+            found = tuple(page for _, page in islice(pages, min(most, sys.maxsize)))
         if not scan.cached_pages:  # else the scan takes them from there itself, and tells
             self._samples.keep(plan, most, found, generation)
         return found

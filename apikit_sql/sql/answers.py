@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from apikit_sql.errors import ApikitWarning, CallError
+from apikit_sql.plan.call import read_arguments
 from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
@@ -28,6 +29,7 @@ from apikit_sql.sql.introspection import (
     scans_dataset,
 )
 from apikit_sql.sql.permissions import definition
+from apikit_sql.sql.questions import needed
 from apikit_sql.sql.records_dataset import Row
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
@@ -74,7 +76,7 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
         case name if name in _OF_THE_NEWEST:
             return _OF_THE_NEWEST[name](database.permissions.session, read_newest(name, text))
         case other:
-            return _dataset_of_texts(database, other, json.loads(text))
+            return _dataset_of_texts(database, other, read_arguments(text))
 
 
 def _of_api(database: Database, question: Mapping[str, str], text: str) -> ScannedDataset:
@@ -90,7 +92,7 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
         case catalog.SCHEMA.name:
             return schema_dataset(text, database.reach, in_stream)
         case _:
-            table = database.catalogs.table(question["table"])
+            table = database.catalogs.table(needed(question, "table"))
             return stream_dataset(table, text, database.reach(table.connector))
 
 

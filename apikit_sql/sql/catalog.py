@@ -61,6 +61,11 @@ class Function:
         """The name of the Python function: one for all tables, and one for each scalar function."""
         return f"__{self.name}" if self.returns else BIND_FUNCTION
 
+    @property
+    def from_caller(self) -> Mapping[str, str]:
+        """What a table function takes along from where its call stands, as SQL expressions by name."""
+        return _FROM_CALLER.get(self.name, {})
+
     def macro_sql(self, *, temporary: bool) -> str:
         """The statement that makes the function callable."""
         return f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {self.signature} AS {self._body()}"
@@ -69,8 +74,8 @@ class Function:
         if self.returns:
             given = [arguments_sql(self.arguments), *([_STATEMENT, _MARK] if self.method else [])]
             return f"{self.behind}({', '.join(given)})"
-        from_caller = _FROM_CALLER.get(self.name, {})
-        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, from_caller))}"
+        question = call_sql({"function": literal(self.name)}, self.arguments, self.from_caller)
+        return f"TABLE FROM {bind_sql(question)}"
 
 
 APIKIT = Function(

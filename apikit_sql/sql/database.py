@@ -155,10 +155,15 @@ def definitions(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[st
 
 
 def raised_as_text(session: Session, work: Callable[[], T], *, end: str = "") -> T:
-    """What `work` gives. An error of ours leaves as its text and `end` alone, and stays on the session."""
+    """What `work` gives. An error of ours leaves as its text and `end` alone, and stays on the session.
+
+    So does what is nested too deeply for Python.
+    """
     try:
         return work()
     except ApikitError as error:
         session.remember(error)
         kind, text = type(error), safe_text(error) + end
+    except RecursionError:
+        kind, text = CallError, "apikit: a value is nested too deeply." + end
     raise kind(text)

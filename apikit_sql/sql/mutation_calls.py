@@ -117,7 +117,10 @@ def check_runs_once(
     if statement is None:
         message = f"{function}: the statement is too long. Put its rows into a table, and send them from there."
         raise CallError(message)
-    kinds = [each.type for each in cursor().extract_statements(statement)]
+    try:
+        kinds = [each.type for each in cursor().extract_statements(statement)]
+    except duckdb.ParserException:  # one that DuckDB has not read itself: somebody calls the function behind ours
+        kinds = []
     once = _RUN_ONCE | {SELECT} if selects else _RUN_ONCE
     if len(kinds) == 1 and kinds[0] in once and (kinds[0] != CREATE or _makes_table(statement)):
         return

@@ -36,10 +36,11 @@ def rehearsed(database: Database, sql: str, caller: Mapping[str, Any]) -> tuple[
 
     `caller` has the search path, the time zone and the variables that the statement shall see.
     """
-    with _recording(database) as (key, recording), _cursor(database, key, caller) as cursor:
-        recording.called.clear()  # DuckDB has bound the macros
+    with _recording(database) as (key, recording):
         try:
-            return recording, _run(cursor, with_calls(sql))
+            with _cursor(database, key, caller) as cursor:
+                recording.called.clear()  # DuckDB has bound the macros
+                return recording, _run(cursor, with_calls(sql))
         except duckdb.Error as error:
             raise recording.error or _refused(error) from None
 

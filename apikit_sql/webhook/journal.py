@@ -167,9 +167,17 @@ def as_record(delivery: Delivery) -> dict[str, object]:
         "event": delivery.event,
         "id": delivery.id,
         "headers": json.loads(delivery.headers),
-        "payload": json.loads(delivery.payload),
+        "payload": _objects(delivery.payload),
         "verdict": delivery.verdict,
     }
+
+
+def _objects(payload: str) -> object:
+    """A payload as Python objects; its text where Python reads none: very long numbers, deep nesting."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
 
 
 def received_at(delivery: Delivery) -> dt.datetime:

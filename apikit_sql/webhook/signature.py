@@ -85,7 +85,7 @@ class StandardWebhookValidator:
     def validate(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The verdict on a good delivery. Raises WebhookSignatureError for any other."""
         name, moment = _header(headers, "svix-id", "webhook-id"), self._moment(headers)
-        signed = f"{name}.{moment}.".encode() + body
+        signed = f"{name}.{moment}.".encode(errors="surrogatepass") + body
         expected = [hmac.digest(key, signed, "sha256") for key in self._keys]
         return _match(expected, _signatures(_header(headers, "svix-signature", "webhook-signature")), "the signature")
 

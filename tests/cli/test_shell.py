@@ -150,6 +150,7 @@ def test_an_api_is_read_and_rows_alone_are_on_stdout(run: Run) -> None:
         (".wibble", "Error: .wibble is no command; .help lists them."),
         (".once", "Error: it is written .once FILE"),
         (".maxrows some", "Error: 'some' is no number of rows."),
+        (".requests " + "9" * 5_000, "Error: '" + "9" * 80 + "' is no number of rows."),
         (".timer perhaps", "Error: 'perhaps' is neither on nor off."),
         (".mode 'x", "No closing quotation"),
         (".read /no/such.sql", "Error: /no/such.sql: No such file or directory"),

@@ -108,6 +108,12 @@ def test_nothing_is_written_outside_the_working_folder(folder: str, here: Path) 
     assert list(Path("inside").iterdir()) == [Path("inside/models")]
 
 
+@pytest.mark.parametrize("folder", ["x" * 500, "x/" * 3_000, "a\0b", "\udfff"])
+def test_a_folder_that_there_cannot_be_is_refused(folder: str) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        DbtExporter(folder).export([{"id": 1}], "acme")
+
+
 def test_a_file_that_cannot_be_read_is_left_alone_and_none_is_written() -> None:
     Path("dbt/models").mkdir(parents=True)
     Path(FILES[2]).write_bytes(b"\xff")

@@ -216,6 +216,14 @@ class TestBounds:
 
 
 class TestKeeping:
+    def test_a_payload_with_a_number_too_long_for_python_is_its_text(self) -> None:
+        bodies = [f'{{"id": "evt_{n}", "v": {each}}}'.encode() for n, each in enumerate(["1", "9" * 5_000])]
+        with WebhookReceiver(0, validator=StripeWebhookValidator(SECRET)) as receiver:
+            for body in bodies:
+                deliver(receiver.address, body, stripe(body))
+
+            assert [event["payload"] for event in receiver.events] == [json.loads(bodies[0]), bodies[1].decode()]
+
     def test_the_oldest_is_dropped_from_memory(self) -> None:
         bodies = [json.dumps({"id": f"evt_{n}"}).encode() for n in range(5)]
         with WebhookReceiver(0, validator=StripeWebhookValidator(SECRET), max_events=3) as receiver:

@@ -161,3 +161,10 @@ def test_githubs_sha1_is_not_enough() -> None:
 def test_a_header_without_a_name_is_an_error() -> None:
     with pytest.raises(ConfigError, match="header_name"):
         GenericHmacValidator(SECRET, "")
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_header_that_is_no_text_is_refused(name: str) -> None:
+    headers = standard(BODY, "msg_1", moment=NOW)
+
+    reason(StandardWebhookValidator(SECRET, clock=lambda: NOW), headers | {name: headers[name] + "\udfff"})
