@@ -145,7 +145,7 @@ def _refusing() -> Iterator[None]:
 
 
 def _read(body: bytes, record_path: str | None) -> Envelope:
-    if body in {b"", b"null"}:
+    if body in (b"", b"null"):  # a set would hash all of it
         return Envelope(record_path or "", is_single=False)
     if not body.startswith(b"{"):
         if not body.startswith(b"["):
