@@ -31,10 +31,13 @@ class Missing(Exception):  # noqa: N818 - a finding that is printed
 
 
 class Bench:
-    """Makes runs at the server at `origin`; peers have their environments in the folder `peers`."""
+    """Makes runs at the server at `origin`; peers have their environments in the folder `peers`.
 
-    def __init__(self, origin: str, peers: Path | None, without_pandas: Path) -> None:
-        self._origin, self._peers, self._without_pandas = origin, peers, without_pandas
+    In the folder `scratch` is what hides pandas, and what Python has compiled.
+    """
+
+    def __init__(self, origin: str, peers: Path | None, scratch: Path) -> None:
+        self._origin, self._peers, self._scratch = origin, peers, scratch
 
     def measure(self, run: Run) -> dict[str, float]:
         """What one process of `run` tells, checked. Raises Missing where there is none."""
@@ -63,8 +66,9 @@ class Bench:
 
     def _told(self, run: Run, job: str) -> dict[str, float]:
         """The last line of the process. Ours finds no pandas, which pyarrow would import for half a second."""
-        path = os.pathsep.join([*[str(self._without_pandas)] * (run.way in WAYS), str(ROOT)])
-        environment = os.environ | {"PYTHONPATH": path}
+        path = os.pathsep.join([*[str(self._scratch)] * (run.way in WAYS), str(ROOT)])
+        compiled = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(self._scratch / "compiled")}
+        environment = os.environ | {"PYTHONPATH": path} | compiled
         done = subprocess.run([*self._command(run), job], env=environment, capture_output=True, text=True, check=False)
         if done.returncode:
             raise _failed(run, f"failed: {done.stderr[-3_000:] if run.way in WAYS else done.stderr.splitlines()[-1]}")
