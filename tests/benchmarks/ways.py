@@ -30,7 +30,7 @@ def apikit(job: Job) -> Found:
     if job.work == "limit":
         con.execute(f"FROM {call} LIMIT 10").fetchall()
         sent = f"SELECT count(*) FROM apikit_requests() WHERE url LIKE '%{job.path}/items%'"
-        return {"requests": con.execute(sent).fetchone()[0]}
+        return {"requests": lambda: con.execute(sent).fetchone()[0]}
     if job.work == "table":
         con.execute(f"CREATE OR REPLACE TABLE t AS FROM {call}")
         call = "t"
