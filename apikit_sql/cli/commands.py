@@ -13,8 +13,10 @@ from typing import Protocol, cast
 
 _COMMANDS = {
     "connectors": "apikit_sql.cli.connectors",
+    "dbt-export": "apikit_sql.cli.dbt_export",
     "demo": "apikit_sql.cli.demo",
     "inspect": "apikit_sql.cli.inspect",
+    "webhook": "apikit_sql.cli.webhook",
 }
 NAMES = tuple(_COMMANDS)
 

@@ -63,7 +63,7 @@ def test_help_names_the_subcommands(run: Run) -> None:
     ran = run("-help")
 
     assert (ran.code, ran.err) == (0, "")
-    assert all(f"  {name} " in ran.out for name in ("connectors", "demo", "inspect"))
+    assert all(f"  {name} " in ran.out for name in ("connectors", "dbt-export", "demo", "inspect", "webhook"))
 
 
 def test_an_api_is_read_and_rows_alone_are_on_stdout(run: Run) -> None:
