@@ -264,27 +264,19 @@ def spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
 def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
     """The answer to one request, recorded."""
     started = access.clock()
-    record = RequestRecord(
-        at=started,
-        connector=plan.connector,
-        method=request.method,
-        url=redact_url(str(request.url), access.credential.secrets),
-        status=None,
-        elapsed=0,
-        size=0,
-        attempt=attempt,
-    )
+    url = redact_url(str(request.url), access.credential.secrets)
+    record = partial(RequestRecord, started, plan.connector, request.method, url, attempt=attempt)
     try:
         response = yield from access.sender(Send(request, plan.timeout, request.extensions.get(MUST_FINISH, False)))
     except httpx.TransportError:
-        access.record(replace(record, elapsed=access.clock() - started))
+        access.record(record(status=None, elapsed=access.clock() - started, size=0))
         raise
     except ApikitError as error:
-        access.record(replace(record, elapsed=access.clock() - started))
+        access.record(record(status=None, elapsed=access.clock() - started, size=0))
         message = f"{plan.connector}: {request.method} {request.url.path}: {error}"
         raise type(error)(access.credential.hide(message)) from None
     elapsed = access.clock() - started
-    access.record(replace(record, status=response.status_code, elapsed=elapsed, size=len(response.content)))
+    access.record(record(status=response.status_code, elapsed=elapsed, size=len(response.content)))
     return response
 
 
