@@ -1,7 +1,7 @@
 """Every error this package raises on purpose, and what each one means to the person who reads it.
 
 * ApikitError
-  - CallError               the arguments are wrong; nothing was sent
+  - CallError               the arguments are wrong; nothing was changed
   - ConfigError             a manifest, a setting or a credential reference is wrong; nothing was sent
     . ConnectorNotFoundError  no connector has this name
   - RequestError            the API answered badly, or not at all
@@ -35,7 +35,7 @@ class ApikitError(Exception):
 
 
 class CallError(ApikitError):
-    """The arguments of a call are wrong; nothing was sent."""
+    """The arguments of a call are wrong; nothing was changed."""
 
 
 class ConfigError(ApikitError):

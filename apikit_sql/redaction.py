@@ -28,12 +28,16 @@ SECRET_HEADERS = frozenset(
         "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey",
         "x-auth-token", "x-access-token", "x-csrf-token", "x-amz-security-token", "private-token",
         "x-shopify-access-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key", "x-auth-key",
+        "x-auth", "x-password", "x-webhook-key", "authentication", "cf-access-jwt-assertion",
     }
 )  # fmt: skip
 
+_SECRET_ENDINGS = ("-token", "-key", "-auth", "-secret", "-signature")
+_INNOCENT_HEADERS = frozenset({"idempotency-key", "x-idempotency-key", "x-event-key"})  # the last is Bitbucket's event
+
 _MOST_TIMES_ENCODED = 4
 _SHORTEST_IN_BASE64 = 6  # bytes; of fewer, too few characters are left that it alone decides
-_LONG = 8  # characters; a shorter part of a cookie is rather a setting than a secret
+_LONG = 8  # characters; what is shorter in a header is rather a word or a setting than a secret
 _SHORTEST_SECRET = 4  # a shorter value stands in too much innocent text to be masked by value
 
 
@@ -56,17 +60,27 @@ def _also_masked(names: str) -> frozenset[str]:
 def is_secret_header(name: str) -> bool:
     """Whether a header of this name carries a credential."""
     lowered = name.lower()
-    return lowered in SECRET_HEADERS or lowered.endswith(("-token", "-api-key", "-secret", "-signature"))
+    return lowered in SECRET_HEADERS or (lowered.endswith(_SECRET_ENDINGS) and lowered not in _INNOCENT_HEADERS)
 
 
 def header_secrets(headers: Iterable[tuple[str, str]]) -> tuple[str, ...]:
-    """What no text may show of `headers`: the values of those that carry credentials, without their scheme, too."""
-    found = []
+    """What no text may show of `headers`: the values of those that carry credentials, and what these are made of."""
+    found: list[str] = []
     for name, value in headers:
         if is_secret_header(name):
-            cookies = (each.partition("=")[2].strip() for each in value.split(";"))
-            found += [value, value.partition(" ")[2].strip(), *(each for each in cookies if len(each) >= _LONG)]
-    return tuple(each for each in found if each)
+            scheme, _, behind = value.partition(" ")
+            found += [value, behind.strip(), *(each.partition("=")[2].strip() for each in value.split(";"))]
+            found += _basic_pair(behind) if scheme.lower() == "basic" else ()
+    return tuple(each for each in found if len(each) >= _LONG)
+
+
+def _basic_pair(text: str) -> tuple[str, ...]:
+    """`user:password`, and the password, of what stands behind `Basic`; nothing where it is something else."""
+    try:
+        pair = base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return ()
+    return (pair, pair.partition(":")[2])
 
 
 def masked_values(values: Mapping[str, Any], is_secret: Callable[[str], bool]) -> dict[str, Any]:

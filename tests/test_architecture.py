@@ -16,7 +16,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 FLOORS = {
     "errors": 0, "identifiers": 0, "demo_graphql": 0,
     "column_types": 1, "records": 1, "secrets": 1, "redaction": 1, "origin": 1, "demo": 1,
-    "flatten": 1,
+    "flatten": 1, "advice": 1,
     "connector": 2, "webhook": 2,
     "plan": 3, "openapi": 3,
     "engine": 4,

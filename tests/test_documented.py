@@ -12,7 +12,8 @@ from apikit_sql import Apikit, FetchOptions
 from apikit_sql.column_types import ScalarName
 from apikit_sql.connector.protocol import Strategy
 from apikit_sql.connector.registry import ConnectorRegistry
-from apikit_sql.facade.options import FileOptions, TableOptions
+from apikit_sql.facade.changing import ChangeOptions
+from apikit_sql.facade.options import FileOptions, GraphQLOptions, TableOptions
 from apikit_sql.sql.catalog import APIKIT, FUNCTIONS
 
 ROOT = Path(__file__).parents[1]
@@ -63,6 +64,11 @@ def test_the_table_of_options_of_python_is_that_of_its_methods() -> None:
     assert documented == {*FetchOptions.__annotations__, *FileOptions.__annotations__, "dry_run"}
     for name in TableOptions.__annotations__:
         assert name in documented or f"`{name}`" in README.split("## Python", 1)[1]
+
+
+def test_the_options_of_changes_and_of_queries_are_documented() -> None:
+    assert first_cells("option of `post`, `put`, `patch` and `delete`") == {*ChangeOptions.__annotations__, "dry_run"}
+    assert first_cells("option of `graphql`") == set(GraphQLOptions.__annotations__)
 
 
 def test_the_table_of_errors_has_them_all() -> None:

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from apikit_sql.redaction import MASK, carries_secret, is_secret_header, is_secret_param, redact, redact_url
+from apikit_sql.redaction import (
+    MASK,
+    carries_secret,
+    header_secrets,
+    is_secret_header,
+    is_secret_param,
+    redact,
+    redact_url,
+)
 
 PRINTABLE = st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_categories=("Cs", "Cc"))
 #: Secrets as an API may give them; those that overlap the mask itself cannot be told from it.
@@ -50,15 +58,41 @@ def test_an_ordinary_parameter_is_no_credential(name: str) -> None:
         "My-Own-Token",
         "X-Client-Secret",
         "X-Hub-Signature",
+        "X-My-Key",
+        "DD-APPLICATION-KEY",
+        "X-Vendor-Auth",
     ],
 )
 def test_a_credentials_header_is_known_in_any_case(name: str) -> None:
     assert is_secret_header(name)
 
 
-@pytest.mark.parametrize("name", ["Accept", "X-GitHub-Api-Version", "User-Agent", "Token-Count", "Notion-Version"])
+@pytest.mark.parametrize(
+    "name",
+    ["Accept", "X-GitHub-Api-Version", "User-Agent", "Token-Count", "Notion-Version", "Idempotency-Key", "X-Event-Key"],
+)
 def test_an_ordinary_header_is_no_credential(name: str) -> None:
     assert not is_secret_header(name)
+
+
+def test_the_secrets_of_headers_are_all_that_an_api_may_echo() -> None:
+    basic = base64.b64encode(b"someone:hunter2222").decode()
+    headers = [
+        ("Authorization", f"Basic {basic}"),
+        ("Cookie", "theme=dark; session=s3cr3t-t0ken"),
+        ("X-My-Key", "0123456789"),
+        ("Accept", "application/json"),
+    ]
+
+    found = header_secrets(headers)
+
+    assert {basic, "someone:hunter2222", "hunter2222", "s3cr3t-t0ken", "0123456789"} <= {*found}
+    assert not {"someone", "dark", "application/json"} & {*found}
+
+
+@pytest.mark.parametrize("value", ["Fetch", "Bearer", "Basic abc", "Basic /w=="])
+def test_a_word_in_a_header_is_no_secret(value: str) -> None:
+    assert not [each for each in header_secrets([("X-CSRF-Token", value), ("Authorization", value)]) if len(each) < 8]
 
 
 def test_a_url_loses_its_user_info() -> None:

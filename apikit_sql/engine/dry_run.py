@@ -8,7 +8,7 @@ from apikit_sql.engine.auth import authenticator, known_secrets, masked, name_of
 from apikit_sql.engine.exchange import request_of
 from apikit_sql.engine.pagination import first_request
 from apikit_sql.plan.request_plan import RequestPlan
-from apikit_sql.redaction import MASK, header_secrets, redact_url
+from apikit_sql.redaction import MASK, header_secrets, is_secret_header, redact_url
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,12 @@ def shown_request(plan: RequestPlan) -> ShownRequest:
     return ShownRequest(
         method=request.method,
         url=redact_url(str(request.url), credential.secrets),
-        headers=tuple((name, credential.hide(value)) for name, value in request.headers.items()),
+        headers=tuple((name, _shown(name, credential.hide(value))) for name, value in request.headers.items()),
         body=credential.hide(request.content.decode()) or None,
         credential=name_of(plan.auth),
     )
+
+
+def _shown(name: str, hidden: str) -> str:
+    """The `hidden` value of a header: of one that carries a credential, whatever it is is none to show."""
+    return MASK if is_secret_header(name) and MASK not in hidden else hidden

@@ -42,9 +42,10 @@ def check_origin(plan: RequestPlan, url: httpx.URL, what: str, secrets: tuple[st
 
 def without_credentials(request: httpx.Request) -> httpx.Request:
     """`request`, which leaves home, without the headers that carry credentials, whoever has given them."""
-    for name in [name for name in request.headers if is_secret_header(name)]:
-        del request.headers[name]
-    return request
+    kept = [(name, value) for name, value in request.headers.multi_items() if not is_secret_header(name)]
+    return httpx.Request(
+        request.method, request.url, headers=kept, content=request.content, extensions=request.extensions
+    )
 
 
 def redirect_target(plan: RequestPlan, response: httpx.Response, secrets: tuple[str, ...]) -> httpx.URL | None:

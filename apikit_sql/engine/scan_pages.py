@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Self
 
+from apikit_sql.advice import advise
 from apikit_sql.engine.pages import AsyncPages, Pages
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.errors import ApikitWarning
@@ -65,4 +65,4 @@ def _end(record: ScanRecord, kind: type[BaseException] | None, hide: Callable[[s
         return
     with suppress(ApikitWarning) if record.state == "closed" else nullcontext():  # nothing may be raised then
         for text in record.warnings():
-            warnings.warn(hide(text), ApikitWarning, stacklevel=3)
+            advise(hide(text))

@@ -27,6 +27,7 @@ from apikit_sql.plan.request_plan import RequestPlan
 from apikit_sql.redaction import header_secrets, redact
 
 _RING = 1_000
+_MOST_SECRETS = 200  # masked in every text; redaction keeps the patterns of few more
 
 
 class Sharing:
@@ -54,7 +55,7 @@ class Sharing:
         self._lock = threading.Lock()
         self._limits: dict[object, SharedLimit] = {}
         self._tokens: dict[tuple[object, Grant], Tokens] = {}
-        self._secrets: set[str] = set()
+        self._secrets: dict[str, None] = {}  # the newest last
 
     def limits(self) -> list[SharedLimit]:
         """What callers share of each API and credential."""
@@ -62,7 +63,7 @@ class Sharing:
             return list(self._limits.values())
 
     def redacted(self, text: str) -> str:
-        """`text` without any secret that was ever used."""
+        """`text` without the secrets that were used lately. Those of a scan under way are masked by itself, too."""
         with self._lock:
             secrets = {*self._secrets, *(each for tokens in self._tokens.values() for each in tokens.secrets)}
         return redact(text, secrets)
@@ -74,7 +75,7 @@ class Sharing:
         credential = authenticator(plan.connector, plan.auth, partial(self._tokens_of, key)) if sends else ANONYMOUS
         credential = replace(credential, others=header_secrets(plan.headers))
         with self._lock:
-            self._secrets.update(credential.values, credential.others)
+            self._remember(credential.values + credential.others)
             fresh = SharedLimit(
                 plan.connector,
                 origin_text(plan.base_url),
@@ -89,6 +90,14 @@ class Sharing:
         record = partial(self._record, seen)
         cache = self.cache if self.tape is None else None  # which has, and is to have, every answer
         return Access(credential, shared.limiter, record, self._clock, scan, shared.budget, sender, cache, self._tell)
+
+    def _remember(self, secrets: tuple[str, ...]) -> None:
+        """Mask `secrets` from now on, and no longer those that were used the longest ago: each takes its time."""
+        for secret in secrets:
+            self._secrets.pop(secret, None)
+            self._secrets[secret] = None
+        while len(self._secrets) > _MOST_SECRETS:
+            del self._secrets[next(iter(self._secrets))]
 
     def _tokens_of(self, key: object, grant: Grant) -> Tokens:
         """The tokens that all share who have this grant, whatever has become of its refresh token since."""

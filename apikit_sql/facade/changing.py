@@ -15,9 +15,10 @@ from apikit_sql.engine.mutation import Outcome
 from apikit_sql.errors import ApikitError, RateLimitError, RequestError
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
-from apikit_sql.facade.options import Values, refuse_unknown
+from apikit_sql.facade.options import Values, check_flag, refuse_unknown, waiting
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.values import as_sent
+from apikit_sql.facade.wording import python_words
 from apikit_sql.plan.call import checked_call
 from apikit_sql.plan.mutation import Mutation, idempotency_key, plan_mutation
 from apikit_sql.plan.request_plan import ScanPlan
@@ -27,11 +28,15 @@ _NOT_PAGED = PaginationConfig(strategy="none")
 
 
 class ChangeOptions(TypedDict, total=False):
-    """What goes with a body. By its `idempotency_key` an API that takes one knows a request which is sent again."""
+    """What goes with a body. By its `idempotency_key` an API that takes one knows a request which is sent again.
+
+    `max_wait` is seconds for a limit of the API.
+    """
 
     params: Values
     path_params: Values
     idempotency_key: str | None
+    max_wait: float | None
 
 
 class Changing(Caller):
@@ -53,7 +58,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
-        mutation = self._planned("POST", endpoint, body, options)
+        mutation = self._planned("POST", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -68,7 +73,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a POST of `body`, None where there is none."""
-        mutation = self._planned("POST", endpoint, body, options)
+        mutation = self._planned("POST", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
@@ -83,7 +88,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
-        mutation = self._planned("PUT", endpoint, body, options)
+        mutation = self._planned("PUT", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -98,7 +103,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PUT of `body`, None where there is none."""
-        mutation = self._planned("PUT", endpoint, body, options)
+        mutation = self._planned("PUT", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
@@ -113,7 +118,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
-        mutation = self._planned("PATCH", endpoint, body, options)
+        mutation = self._planned("PATCH", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -128,7 +133,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a PATCH of `body`, None where there is none."""
-        mutation = self._planned("PATCH", endpoint, body, options)
+        mutation = self._planned("PATCH", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
     @overload
@@ -143,7 +148,7 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
-        mutation = self._planned("DELETE", endpoint, body, options)
+        mutation = self._planned("DELETE", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else self._send(mutation, Event())
 
     @overload
@@ -158,12 +163,14 @@ class Changing(Caller):
         self, endpoint: str, body: object = None, *, dry_run: bool = False, **options: Unpack[ChangeOptions]
     ) -> Any:
         """The JSON that answers a DELETE, None where there is none."""
-        mutation = self._planned("DELETE", endpoint, body, options)
+        mutation = self._planned("DELETE", endpoint, body, options, dry_run=dry_run)
         return shown(mutation.request) if dry_run else await in_thread(self._session, partial(self._send, mutation))
 
-    def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions) -> Mutation:
+    @python_words()
+    def _planned(self, method: str, endpoint: str, body: object, options: ChangeOptions, *, dry_run: bool) -> Mutation:
         """The request that is asked for. Raises CallError for what cannot be asked."""
         refuse_unknown(ChangeOptions, options)
+        check_flag("dry_run", dry_run)
         given = {"params": options.get("params"), "path_params": options.get("path_params"), "body": body}
         sent = {
             name: as_sent(value, name, has_decimals=name != "body")
@@ -172,7 +179,8 @@ class Changing(Caller):
         }
         call = checked_call({"connector": self._connector.name, "path": endpoint, **sent})
         key = idempotency_key(self._connector, options.get("idempotency_key"))
-        mutation = plan_mutation(call, method, self._connector, key, self._usual.patience(self._connector))
+        patience = waiting(self._usual, options.get("max_wait")).patience(self._connector)
+        mutation = plan_mutation(call, method, self._connector, key, patience)
         return replace(mutation, request=replace(mutation.request, pagination=_NOT_PAGED))
 
     def _send(self, mutation: Mutation, cancelled: Event) -> Any:  # noqa: ANN401 - any JSON value

@@ -19,17 +19,24 @@ from apikit_sql.errors import CallError, ConfigError
 from apikit_sql.facade.changing import Changing
 from apikit_sql.facade.env_file import load_env_file
 from apikit_sql.facade.fetching import Fetching, Record, records_of
-from apikit_sql.facade.options import GraphQLOptions, TableOptions, Values, graphql_of, inspected_call, table_plan
+from apikit_sql.facade.options import (
+    GraphQLOptions,
+    TableOptions,
+    Values,
+    graphql_of,
+    inspected_call,
+    table_plan,
+    waiting,
+)
 from apikit_sql.facade.reading import in_thread, remembering
 from apikit_sql.facade.table import RemoteTable
-from apikit_sql.facade.wording import in_python, speaks_python
+from apikit_sql.facade.wording import in_python, python_words
 from apikit_sql.plan.planner import Defaults
 from apikit_sql.scan.inspection import InspectorResult, inspect
 
 _ATTEMPTS = RetryConfig().max_attempts
 
 
-@speaks_python
 class Apikit(Fetching, Changing):
     """A client of one API. The clients of a process share its session: connections, limits, tokens and logs.
 
@@ -75,7 +82,7 @@ class Apikit(Fetching, Changing):
         settings = {
             "base_url": base_url,
             "auth": auth_of(auth, secrets),
-            "headers": dict(headers or {}),
+            "headers": {} if headers is None else headers,
             "timeout": timeout,
             "retry": {"max_attempts": max_attempts if max_retries is None else max_retries},
             "verify_ssl": verify_ssl,
@@ -131,10 +138,12 @@ class Apikit(Fetching, Changing):
         return cls.from_config(connector_of(os.environ), max_wait=max_wait, session=session)
 
     def _take(self, connector: ConnectorDefinition, session: Session | None, max_wait: float | None) -> Self:
-        if max_wait is not None and (isinstance(max_wait, str | bool) or not max_wait >= 0):
-            message = f"max_wait: {max_wait!r} is not a number of seconds."
-            raise ConfigError(message)
-        self._connector, self._own_session, self._usual = connector, session, Defaults(max_wait=max_wait)
+        try:
+            with python_words():
+                usual = waiting(Defaults(), max_wait)
+        except CallError as error:
+            raise ConfigError(str(error)) from None
+        self._connector, self._own_session, self._usual = connector, session, usual
         return self
 
     def __repr__(self) -> str:
@@ -168,23 +177,25 @@ class Apikit(Fetching, Changing):
         with remembering(self._session):
             return RemoteTable(plan, self._session)
 
-    def inspect(self, endpoint: str, *, params: Values = None, path_params: Values = None) -> InspectorResult:
+    def inspect(
+        self, endpoint: str, *, params: Values = None, path_params: Values = None, max_wait: float | None = None
+    ) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return self._inspect(endpoint, params, path_params, Event())
+        return self._inspect(endpoint, params, path_params, max_wait, Event())
 
-    async def ainspect(self, endpoint: str, *, params: Values = None, path_params: Values = None) -> InspectorResult:
+    async def ainspect(
+        self, endpoint: str, *, params: Values = None, path_params: Values = None, max_wait: float | None = None
+    ) -> InspectorResult:
         """What one request tells of `endpoint`: how it pages, its columns, its limit, a manifest; be it an error."""
-        return await in_thread(self._session, partial(self._inspect, endpoint, params, path_params))
+        return await in_thread(self._session, partial(self._inspect, endpoint, params, path_params, max_wait))
 
-    def _inspect(self, endpoint: str, params: Values, path_params: Values, cancelled: Event) -> InspectorResult:
+    def _inspect(
+        self, endpoint: str, params: Values, path_params: Values, max_wait: float | None, cancelled: Event
+    ) -> InspectorResult:
         known = self._connector.name in self._session.connectors.names()
         name = self._connector.name if known else self._connector.base_url
-        found = inspect(
-            inspected_call(name, endpoint, params, path_params),
-            self._connector,
-            self._session,
-            cancelled,
-            self._usual,
-        )
+        with python_words():
+            call, usual = inspected_call(name, endpoint, params, path_params), waiting(self._usual, max_wait)
+            found = inspect(call, self._connector, self._session, cancelled, usual)
         error, evidence = (text and in_python(text) for text in (found.error, found.evidence))
         return replace(found, error=error, evidence=evidence)

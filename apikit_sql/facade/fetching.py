@@ -17,9 +17,8 @@ from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
 from apikit_sql.facade.caller import Caller
 from apikit_sql.facade.dry_run import DryRunResult, shown
-from apikit_sql.facade.options import Asked, FetchOptions, FileOptions, FrameOptions, asked_of
+from apikit_sql.facade.options import Asked, FetchOptions, FileOptions, FrameOptions, asked_of, check_flag
 from apikit_sql.facade.reading import areading, in_thread, reading, remembering
-from apikit_sql.facade.wording import python_words
 from apikit_sql.output.frames import need, pandas_frame, polars_frame
 from apikit_sql.output.tables import arrow_table
 from apikit_sql.output.target import Target
@@ -50,7 +49,7 @@ class Fetching(Caller):
         self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
     ) -> list[Record] | DryRunResult:
         """The records of `endpoint` as dicts, as they came; of a list of values each is `{"value": ...}`."""
-        asked = self._asked(endpoint, options, FetchOptions)
+        asked = self._asked(endpoint, options, FetchOptions, dry_run=dry_run)
         return shown(asked.plan.request) if dry_run else self._run(asked, records_of)
 
     @overload
@@ -63,7 +62,7 @@ class Fetching(Caller):
         self, endpoint: str, *, dry_run: bool = False, **options: Unpack[FetchOptions]
     ) -> list[Record] | DryRunResult:
         """The records of `endpoint` as dicts, as they came; of a list of values each is `{"value": ...}`."""
-        asked = self._asked(endpoint, options, FetchOptions)
+        asked = self._asked(endpoint, options, FetchOptions, dry_run=dry_run)
         return shown(asked.plan.request) if dry_run else await self._arun(asked, records_of)
 
     @overload
@@ -81,7 +80,7 @@ class Fetching(Caller):
 
         Not flat, they are Struct and List. Columns hold every value of all pages exactly.
         """
-        asked = self._asked(endpoint, options, FrameOptions)
+        asked = self._asked(endpoint, options, FrameOptions, flatten=flatten, dry_run=dry_run)
         if dry_run:
             return shown(asked.plan.request)
         need("polars")
@@ -103,7 +102,7 @@ class Fetching(Caller):
 
         Not flat, they are Struct and List. Columns hold every value of all pages exactly.
         """
-        asked = self._asked(endpoint, options, FrameOptions)
+        asked = self._asked(endpoint, options, FrameOptions, flatten=flatten, dry_run=dry_run)
         if dry_run:
             return shown(asked.plan.request)
         need("polars")
@@ -125,7 +124,7 @@ class Fetching(Caller):
 
         Not flat, they are struct and list. Columns hold every value of all pages exactly.
         """
-        asked = self._asked(endpoint, options, FrameOptions)
+        asked = self._asked(endpoint, options, FrameOptions, flatten=flatten, dry_run=dry_run)
         if dry_run:
             return shown(asked.plan.request)
         need("pandas")
@@ -147,7 +146,7 @@ class Fetching(Caller):
 
         Not flat, they are struct and list. Columns hold every value of all pages exactly.
         """
-        asked = self._asked(endpoint, options, FrameOptions)
+        asked = self._asked(endpoint, options, FrameOptions, flatten=flatten, dry_run=dry_run)
         if dry_run:
             return shown(asked.plan.request)
         need("pandas")
@@ -166,7 +165,7 @@ class Fetching(Caller):
         self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pa.Table | DryRunResult:
         """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
-        asked = self._asked(endpoint, options, FrameOptions)
+        asked = self._asked(endpoint, options, FrameOptions, flatten=flatten, dry_run=dry_run)
         finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
         return shown(asked.plan.request) if dry_run else self._run(asked, finish)
 
@@ -182,7 +181,7 @@ class Fetching(Caller):
         self, endpoint: str, *, flatten: bool = False, dry_run: bool = False, **options: Unpack[FrameOptions]
     ) -> pa.Table | DryRunResult:
         """The records of `endpoint` as an Arrow table. Columns hold every value of all pages exactly."""
-        asked = self._asked(endpoint, options, FrameOptions)
+        asked = self._asked(endpoint, options, FrameOptions, flatten=flatten, dry_run=dry_run)
         finish = partial(arrow_table, columns=asked.plan.columns, fills=asked.fills, flatten=flatten)
         return shown(asked.plan.request) if dry_run else await self._arun(asked, finish)
 
@@ -209,10 +208,11 @@ class Fetching(Caller):
         later value that does not fit; then a file that was there before is unchanged, and a buffer has what had come.
         """
         writer = get_writer(format)
-        asked = self._asked(endpoint, options, FileOptions if writer.needs_columns else FetchOptions)
+        known = FileOptions if writer.needs_columns else FetchOptions
+        asked = self._asked(endpoint, options, known, dry_run=dry_run)
+        writer.check(file_path)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
-        writer.check(file_path)
         _write(self._session, asked, writer, file_path, Event())
         return None
 
@@ -239,30 +239,31 @@ class Fetching(Caller):
         later value that does not fit; then a file that was there before is unchanged, and a buffer has what had come.
         """
         writer = get_writer(format)
-        asked = self._asked(endpoint, options, FileOptions if writer.needs_columns else FetchOptions)
+        known = FileOptions if writer.needs_columns else FetchOptions
+        asked = self._asked(endpoint, options, known, dry_run=dry_run)
+        writer.check(file_path)
         if dry_run:
             return shown(asked.plan.request, output_format=writer.format, target=file_path)
-        writer.check(file_path)
         return await in_thread(self._session, partial(_write, self._session, asked, writer, file_path))
 
     def stream(self, endpoint: str, **options: Unpack[FetchOptions]) -> Generator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
-        with python_words():
-            asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
-            with reading(self._session, asked, Event()) as scan:
-                for page in scan.pages:
-                    yield from records_of([page])
+        asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
+        with reading(self._session, asked, Event()) as scan:
+            for page in scan.pages:
+                yield from records_of([page])
 
     async def astream(self, endpoint: str, **options: Unpack[FetchOptions]) -> AsyncGenerator[Record]:
         """The records of `endpoint` as they come, of all pages unless told otherwise. Breaking off stops them."""
-        with python_words():
-            asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
-            async with areading(self._session, asked, Event()) as pages:
-                async for page in pages:
-                    for record in records_of([page]):
-                        yield record
+        asked = self._asked(endpoint, {"paginate": True, **options}, FetchOptions)
+        async with areading(self._session, asked, Event()) as pages:
+            async for page in pages:
+                for record in records_of([page]):
+                    yield record
 
-    def _asked(self, endpoint: str, options: FetchOptions, known: type[FetchOptions]) -> Asked:
+    def _asked(self, endpoint: str, options: FetchOptions, known: type[FetchOptions], **flags: bool) -> Asked:
+        for name, value in flags.items():
+            check_flag(name, value)
         return asked_of(self._connector, self._usual, endpoint, options, known)
 
     def _run(self, asked: Asked, finish: Finish[T]) -> T:
@@ -273,7 +274,7 @@ class Fetching(Caller):
     async def _arun(self, asked: Asked, finish: Finish[T]) -> T:
         async with areading(self._session, asked, Event()) as scan:
             pages = [page async for page in scan]
-        return await in_thread(self._session, lambda _: _finished(self._session, pages, finish))
+        return await in_thread(self._session, lambda _: _finished(self._session, pages, finish), "finishing")
 
 
 def _finished(session: Session, pages: list[Page], finish: Finish[T]) -> T:

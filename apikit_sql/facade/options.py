@@ -11,6 +11,7 @@ from apikit_sql.connector.protocol import PaginationConfig
 from apikit_sql.connector.template import fields_of
 from apikit_sql.errors import CallError
 from apikit_sql.facade.values import as_sent
+from apikit_sql.facade.wording import python_words
 from apikit_sql.plan.call import Call, checked_call, strategy_name
 from apikit_sql.plan.graphql import checked_graphql_call, plan_graphql
 from apikit_sql.plan.planner import Defaults, plan_call
@@ -103,6 +104,7 @@ class GraphQLOptions(TypedDict, total=False):
     paginate: bool
     connection_path: str | None
     page_size: int | None
+    max_wait: float | None
 
 
 @dataclass(frozen=True)
@@ -120,6 +122,7 @@ class Asked:
         return dict(self.trip.fills)
 
 
+@python_words()
 def asked_of(
     connector: ConnectorDefinition, usual: Defaults, endpoint: str, options: FetchOptions, known: type[FetchOptions]
 ) -> Asked:
@@ -128,9 +131,9 @@ def asked_of(
     Raises CallError for what cannot be asked.
     """
     refuse_unknown(known, options)
-    for name in ("paginate", "show_progress"):
-        check_flag(name, options.get(name, False))
     given = dict(options)
+    for name in ("paginate", "show_progress", "extra"):
+        check_flag(name, given.get(name, False))
     shows_progress, paginate = given.pop("show_progress", False), given.pop("paginate", False)
     is_first_page = not paginate and given.get("pages") is None
     call = _call(connector.name, endpoint, given | ({"pages": 1} if is_first_page else {}))
@@ -139,6 +142,7 @@ def asked_of(
             message = f"{connector.name} {call.path} needs {name}: say path_params={{{name!r}: ...}}."
             raise CallError(message)
     plan = plan_call(call, connector, usual)
+    _refuse_sample(plan, options)
     for key in plan.key_columns:
         if key.required:
             said = f"path_params={{{key.path!r}: ...}}" if key.path else f"params={{{key.param!r}: ...}}"
@@ -148,10 +152,19 @@ def asked_of(
     return Asked(plan, trip, is_first_page, bool(shows_progress))
 
 
+@python_words()
 def table_plan(connector: ConnectorDefinition, usual: Defaults, endpoint: str, options: TableOptions) -> ScanPlan:
     """The plan of the table of `endpoint`. Raises CallError for what cannot be asked."""
     refuse_unknown(TableOptions, options)
-    return plan_call(_call(connector.name, endpoint, options), connector, usual)
+    check_flag("extra", options.get("extra", False))
+    plan = plan_call(_call(connector.name, endpoint, options), connector, usual)
+    _refuse_sample(plan, options)
+    return plan
+
+
+def waiting(usual: Defaults, max_wait: float | None) -> Defaults:
+    """What is `usual`, but for the `max_wait` that a call says. Raises CallError for what is no number of seconds."""
+    return usual if max_wait is None else replace(usual, max_wait=_call("", "/", {"max_wait": max_wait}).max_wait)
 
 
 def inspected_call(name: str, endpoint: str, params: Values, path_params: Values) -> Call:
@@ -159,14 +172,16 @@ def inspected_call(name: str, endpoint: str, params: Values, path_params: Values
     return _call(name, endpoint, {"params": params, "path_params": path_params})
 
 
+@python_words()
 def graphql_of(
     connector: ConnectorDefinition, usual: Defaults, endpoint: str, query: str, options: GraphQLOptions
 ) -> Asked:
     """What a GraphQL query asks. Raises CallError for anything but one query, and where it cannot be paginated."""
     refuse_unknown(GraphQLOptions, options)
-    given, paginate = dict(options), options.get("paginate", False)
-    check_flag("paginate", paginate)
-    given.pop("paginate", None)
+    given = dict(options)
+    check_flag("paginate", paginate := given.pop("paginate", False))
+    usual = waiting(usual, options.get("max_wait"))
+    given.pop("max_wait", None)
     if paginate and given.get("connection_path") is None:
         message = "graphql: paginate needs connection_path, the connection whose pages are to be followed."
         raise CallError(message)
@@ -191,6 +206,13 @@ def check_flag(name: str, value: object) -> None:
         raise CallError(message)
 
 
+def _refuse_sample(plan: ScanPlan, options: Mapping[str, object]) -> None:
+    """Raise CallError where pages are to be sampled for columns that are known."""
+    if plan.columns is not None and options.get("sample_pages") is not None:
+        message = "sample_pages is of columns that are inferred; here they are declared."
+        raise CallError(message)
+
+
 def refuse_unknown(known: type, options: Mapping[str, object]) -> None:
     """Raise CallError for an option that is none of `known`, a TypedDict; it names those that there are."""
     names = [*known.__required_keys__, *known.__optional_keys__]  # type: ignore[attr-defined]
@@ -208,6 +230,10 @@ def _call(connector: str, endpoint: str, options: Mapping[str, object]) -> Call:
         message = f"an endpoint is a path, '/issues', or the name of a stream, not {type(endpoint).__name__}."
         raise CallError(message)
     given = {name: value for name, value in options.items() if value is not None}
+    for name, value in given.items():
+        if isinstance(value, bool) and name != "extra":
+            message = f"{name} is no switch: it cannot be {value}."
+            raise CallError(message)
     strategy = given.pop("strategy", None)
     if isinstance(strategy, str):
         given["strategy"] = strategy_name(strategy)

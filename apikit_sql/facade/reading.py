@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import warnings
+import os
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future
 from contextlib import aclosing, asynccontextmanager, closing, contextmanager, suppress
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
-from threading import Event, Thread
+from threading import Event
 from typing import TypeVar
 
+from apikit_sql.advice import advise, keeping
 from apikit_sql.engine.running import Running
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.scan_pages import AsyncScanPages, ScanPages
 from apikit_sql.engine.session import Session
 from apikit_sql.engine.steps import Page
-from apikit_sql.errors import ApikitError, ApikitWarning, DecodeError
+from apikit_sql.errors import ApikitError, DecodeError
 from apikit_sql.facade.options import Asked
 from apikit_sql.facade.progress import Show, progress
-from apikit_sql.facade.wording import in_python
+from apikit_sql.facade.threads import Kind, task_threads
+from apikit_sql.facade.wording import in_python, python_words
 
 T = TypeVar("T")
 
@@ -89,25 +91,31 @@ def _noting(record: ScanRecord, page: Page, running: Running, show: Show) -> Ite
         record.pages = page.number  # its decoder may have counted it, too
 
 
-async def in_thread(session: Session, work: Callable[[Event], T]) -> T:
-    """What `work` gives, done by a thread of its own; the event that it is handed is set where this task is cancelled.
+async def in_thread(session: Session, work: Callable[[Event], T], kind: Kind = "waiting") -> T:
+    """What `work` gives, done by a thread; the event that it is handed is set where this task is cancelled.
 
     The loop's own threads are the user's: they are few, and whoever waits for an API would hold them all.
     """
-    cancelled, done = Event(), Future[T]()
+    cancelled, done, kept = Event(), Future[T](), list[str]()
     done.set_running_or_notify_cancel()
-    run = partial(copy_context().run, _work, session, work, cancelled, done)
-    Thread(target=run, name="apikit-task", daemon=True).start()  # a pool's would be joined at exit
+
+    def working() -> T:
+        with session.running(cancelled), keeping(kept):  # so that the interpreter does not end in the middle of it
+            return work(cancelled)
+
+    task_threads(kind, os.getpid()).submit(partial(copy_context().run, _work, working, done))
     try:
-        return await asyncio.wrap_future(done)
+        outcome = await asyncio.wrap_future(done)
     finally:
         cancelled.set()
+    for text in kept:
+        advise(text)
+    return outcome
 
 
-def _work(session: Session, work: Callable[[Event], T], cancelled: Event, done: Future[T]) -> None:
+def _work(work: Callable[[], T], done: Future[T]) -> None:
     try:
-        with session.running(cancelled):  # so that the interpreter does not end in the middle of it
-            outcome = work(cancelled)
+        outcome = work()
     except BaseException as error:  # noqa: BLE001 - the task raises it
         done.set_exception(error)
     else:
@@ -116,9 +124,10 @@ def _work(session: Session, work: Callable[[Event], T], cancelled: Event, done: 
 
 @contextmanager
 def remembering(session: Session) -> Iterator[None]:
-    """While inside, an error of ours is kept among the session's, too, and has no secrets."""
+    """While inside, an error of ours is kept among the session's, too, and has no secrets and the words of Python."""
     try:
-        yield
+        with python_words():
+            yield
     except ApikitError as error:
         session.remember(error)
         raise
@@ -128,4 +137,4 @@ def _tell_rest(asked: Asked, record: ScanRecord) -> None:
     """Warn where the API has more than the first page, and no more was asked for."""
     if asked.is_first_page and record.is_truncated:
         message = f"{asked.plan.shown} has more pages than the one that was read. Say paginate=True for all of them."
-        warnings.warn(message, ApikitWarning, stacklevel=7)  # whoever has called a method of the client
+        advise(message)

@@ -35,7 +35,7 @@ class RemoteTable(ApiDataset):
 
     def __array__(self, *_: object, **__: object) -> NoReturn:
         """Refused: pandas, which reads no Arrow streams in its DataFrame(...), would make a row of each batch."""
-        message = "an API's table is no array: pa.table(...).to_pandas(), or pd.DataFrame.from_arrow(...)"
+        message = "an API's table is no array: pa.table(...).to_pandas()"
         raise TypeError(message)
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:

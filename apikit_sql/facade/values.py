@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import Enum
 from typing import Any, NoReturn
@@ -12,6 +12,7 @@ from uuid import UUID
 
 from apikit_sql.errors import CallError
 
+_DEEPEST = 100  # lists and dicts within each other; what no API takes, and no encoder without end
 _TAKEN = "Say a text, a number, a boolean, a time, or a list or dict of these."
 
 
@@ -21,14 +22,32 @@ def as_sent(value: object, name: str, *, has_decimals: bool = True) -> Any:  # n
     A Decimal is its digits where a text will do; JSON `has_decimals` not. Raises CallError that names what cannot be
     sent, be it within.
     """
-    value = _plain(value)
+    if _is_deep(value, _DEEPEST):
+        message = f"{name} has lists or dicts within each other, more than {_DEEPEST} deep, or one that holds itself."
+        raise CallError(message)
+    return _sent(value, name, has_decimals=has_decimals)
+
+
+def _is_deep(value: object, most: int) -> bool:
+    """Whether lists and dicts stand in each other more than `most` times."""
     match value:
         case list() | tuple() | set() | frozenset():
-            return [as_sent(each, f"{name}[{n}]", has_decimals=has_decimals) for n, each in enumerate(value)]
+            within: Iterable[object] = value
+        case Mapping():
+            within = value.values()
+        case _:
+            return False
+    return most == 0 or any(_is_deep(each, most - 1) for each in within)
+
+
+def _sent(value: object, name: str, *, has_decimals: bool) -> Any:  # noqa: ANN401 - any JSON value
+    value = _plain(name, value)
+    match value:
+        case list() | tuple() | set() | frozenset():
+            return [_sent(each, f"{name}[{n}]", has_decimals=has_decimals) for n, each in enumerate(value)]
         case Mapping():
             return {
-                _key(name, key): as_sent(each, f"{name}.{key}", has_decimals=has_decimals)
-                for key, each in value.items()
+                _key(name, key): _sent(each, f"{name}.{key}", has_decimals=has_decimals) for key, each in value.items()
             }
         case Decimal() if value.is_finite() and has_decimals:
             return format(value, "f")
@@ -38,8 +57,10 @@ def as_sent(value: object, name: str, *, has_decimals: bool = True) -> Any:  # n
 
 def _scalar(value: object, name: str) -> str | int | float | None:
     match value:
-        case None | bool() | int():
+        case None | bool():
             return value
+        case int():
+            return _integer(name, value)
         case float() if math.isfinite(value):
             return value
         case str():
@@ -53,17 +74,28 @@ def _scalar(value: object, name: str) -> str | int | float | None:
         case dt.date() if not isinstance(value, dt.datetime):
             return value.isoformat()
         case _:
-            return _refuse(name, value)
+            return _refuse(name, _called(value))
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: object) -> object:
     """What an Enum or a scalar of numpy's stands for."""
     while isinstance(value, Enum):
         value = value.value
     if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and hasattr(value, "item"):
         plain = value.item()
         is_time = type(value).__name__ in {"datetime64", "timedelta64"}
+        if plain is None:
+            _refuse(name, str(value))  # NaT: None would leave a filter out
         return value if is_time and isinstance(plain, int) else plain  # nanoseconds, which would be a mere number
+    return value
+
+
+def _integer(name: str, value: int) -> int:
+    try:
+        int.__repr__(value)
+    except ValueError:  # Python's own bound, which keeps it from taking very long
+        message = f"{name} is an integer of thousands of digits, which cannot be sent."
+        raise CallError(message) from None
     return value
 
 
@@ -92,9 +124,12 @@ def _key(name: str, key: object) -> str:
     return key
 
 
-def _refuse(name: str, value: object) -> NoReturn:
-    what = f"a {type(value).__name__}"
-    if isinstance(value, float | dt.datetime) or (isinstance(value, Decimal) and not value.is_finite()):
-        what = str(value)  # NaN, infinity, NaT
+def _called(value: object) -> str:
+    """What to call a value that cannot be sent."""
+    is_odd = isinstance(value, Decimal) and not value.is_finite()
+    return str(value) if is_odd or isinstance(value, float | dt.datetime) else f"a {type(value).__name__}"
+
+
+def _refuse(name: str, what: str) -> NoReturn:
     message = f"{name} is {what}, which cannot be sent. {_TAKEN}"
     raise CallError(message)

@@ -29,6 +29,7 @@ class Buffer(Protocol):
 #: A path, or a binary file object, which is not closed.
 Target = str | os.PathLike[str] | Buffer
 
+_WRITABLE = stat.S_IRUSR | stat.S_IWUSR  # until it is whole: one that is read only is replaced as any other
 _ADVICE = {
     errno.ENOENT: "its folder is not there. Create it, or name another path.",
     errno.ENOTDIR: "a part of its folder is a file. Name another path.",
@@ -145,11 +146,14 @@ def replaced(path: Path) -> Iterator[Path]:
         final = _place(path)
         beside = final.with_name(f".apikit-{uuid4().hex}.tmp")
         beside.open("xb").close()
+        mode = stat.S_IMODE(beside.stat().st_mode)
         with suppress(FileNotFoundError):  # then it is made as any other
-            beside.chmod(stat.S_IMODE(final.stat().st_mode))
+            mode = stat.S_IMODE(final.stat().st_mode)
+        beside.chmod(mode | _WRITABLE)
     try:
         yield beside
         with telling(str(path)):
+            beside.chmod(mode)
             beside.replace(final)
     finally:
         beside.unlink(missing_ok=True)

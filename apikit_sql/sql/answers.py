@@ -109,6 +109,8 @@ def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset
     """The table of a function that is about receivers."""
     from apikit_sql.sql.webhooks import receivers_dataset, start_dataset, stop_dataset  # noqa: PLC0415 - few want it
 
+    if function != catalog.WEBHOOKS.name:
+        database.permissions.check_receivers(function)
     if function == catalog.WEBHOOK_START.name:
         database.permissions.check_network(database.may_reach_outside)
         return start_dataset(text, database.webhooks, partial(_in_stream, database))

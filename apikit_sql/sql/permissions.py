@@ -47,6 +47,14 @@ class Permissions:
             message = f"{function}: {name} may only be read. Else say install(con, allow_mutations=[{name!r}])."
             raise CallError(message)
 
+    def check_receivers(self, function: str) -> None:
+        """Raise CallError where SQL is limited: it would open ports, and read any variable as a secret."""
+        if not self.ad_hoc or self.connectors is not None:
+            message = (
+                f"{function}: SQL may start and stop no receivers here (installed with ad_hoc=False or connectors=...)."
+            )
+            raise CallError(message)
+
     def check_network(self, may_reach_outside: Callable[[], bool]) -> None:
         """Raise CallError where nothing may be sent; that is DuckDB's own setting unless `allow_network` says."""
         if not (may_reach_outside() if self.allow_network is None else self.allow_network):

@@ -171,7 +171,8 @@ def _resolved(secret: Secrets) -> list[str]:
 
 def _from_base64(secret: str) -> bytes:
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_").rstrip("=") + "==", validate=True)
+        text = secret.removeprefix("whsec_").rstrip("=")
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:

@@ -479,6 +479,11 @@ class TestDryRun:
             [header] if header else []
         )
 
+    def test_a_short_value_of_a_given_header_is_masked_by_its_name(self) -> None:
+        shown = shown_request(plan_of(headers=(("X-My-Key", "abc"), ("X-Version", "abc"))))
+
+        assert {("x-my-key", "***REDACTED***"), ("x-version", "abc")} <= {*shown.headers}
+
     def test_it_is_the_request_that_is_sent(self) -> None:
         api, plan = FakeApi({"/items": httpx.Response(200, json=1)}), once(params=[("a", "ü")]).request
 

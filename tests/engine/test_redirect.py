@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from apikit_sql.connector.protocol import AuthConfig, PaginationConfig
-from apikit_sql.engine.redirect import check_origin, is_home
+from apikit_sql.engine.redirect import check_origin, is_home, without_credentials
 from apikit_sql.engine.trip import trip
 from apikit_sql.errors import ApikitError, OriginError, RequestError
 from apikit_sql.plan.request_plan import RequestPlan
@@ -214,3 +214,21 @@ def test_an_allowed_origin_counts_as_a_whole_and_its_path_does_not() -> None:
         check_origin(plan, httpx.URL("https://cdn.test/files"), "redirect", ())
     with pytest.raises(OriginError, match=r"leads to https://cdn\.test:9,"):
         check_origin(plan, httpx.URL("https://cdn.test:9/files"), "redirect", ())
+
+
+def test_what_leaves_home_is_another_request() -> None:
+    request = httpx.Request(
+        "POST", OTHER, headers={"Authorization": SECRET, "X-Own-Key": SECRET, "X-A": "b"}, content=b"{}",
+        extensions={"timeout": {"read": 5}},
+    )  # fmt: skip
+
+    away = without_credentials(request)
+
+    assert {*away.headers} == {"host", "x-a", "content-length"}
+    assert (away.method, str(away.url), away.content, away.extensions) == (
+        "POST",
+        OTHER,
+        b"{}",
+        {"timeout": {"read": 5}},
+    )
+    assert request.headers["authorization"] == SECRET

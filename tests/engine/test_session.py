@@ -607,3 +607,12 @@ def test_a_connector_of_the_users_own_on_loopback_is_not_the_demo(tmp_path: Path
     session = Session(connectors=ConnectorRegistry([tmp_path]))
 
     assert session.connector("local").base_url == "http://127.0.0.1"
+
+
+def test_the_secrets_of_headers_are_forgotten_when_there_are_very_many(session: Session) -> None:
+    for number in range(300):
+        read(session, plan_of("/other", headers=(("X-Vault-Token", f"s3cr3t-{number:03}"),)))
+        read(session, plan_of("/other", headers=(("X-Vault-Token", "s3cr3t-usual"),)))
+    session.remember(error := RequestError("no s3cr3t-299, s3cr3t-usual, s3cr3t-000"))
+
+    assert str(error) == "no ***REDACTED***, ***REDACTED***, s3cr3t-000"

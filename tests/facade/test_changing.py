@@ -60,7 +60,7 @@ def test_times_and_tuples_of_a_body_are_json(api: FakeApi, client: Apikit, door:
         ({"n": float("nan")}, {}, r"body\.n is nan"),
         (3, {}, "body"),
         ({}, {"idempotency_key": "k"}, "has no idempotency_header"),
-        ({}, {"headers": {}}, "no option 'headers'; there are idempotency_key, params, path_params"),
+        ({}, {"headers": {}}, "no option 'headers'; there are idempotency_key, max_wait, params, path_params"),
         ({}, {"path_params": {"x": 1}}, "has no {x}"),
     ],
 )

@@ -1,6 +1,7 @@
 """Python values as an API is sent them, or refused by the name of what holds them."""
 
 import datetime as dt
+import io
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -64,6 +65,11 @@ class Own:
         return "own"
 
 
+class Many(int):
+    def __str__(self) -> str:  # for the name of a test
+        return "many"
+
+
 def numbers() -> Iterator[int]:
     yield 1
 
@@ -80,6 +86,9 @@ REFUSED: list[tuple[Any, str]] = [
     (np.float64("inf"), "is inf, which"),
     (pd.NaT, "is NaT, which"),
     (pd.NA, "is a NAType, which"),
+    (np.datetime64("NaT"), "is NaT, which"),
+    (np.timedelta64("NaT"), "is NaT, which"),
+    (Many(10**5000), "is an integer of thousands of digits, which"),
     (np.array([1]), "is a ndarray, which"),
     (np.datetime64("2026-01-02T03:00:00.000000001"), "is a datetime64, which"),
     (dt.timedelta(1), "is a timedelta, which"),
@@ -127,6 +136,22 @@ def test_what_has_no_obvious_text_is_refused_by_its_name(
     assert api.seen == []
 
 
+def test_what_holds_itself_or_very_much_is_refused(api: FakeApi, client: Apikit, door: Door) -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    deep: dict[str, Any] = {}
+    for _ in range(2_000):
+        deep = {"in": deep}
+
+    for value in (itself, deep):
+        with pytest.raises(CallError, match=r"^body has lists or dicts within each other, more than 100 deep"):
+            call(door, client, "post", "/post", {"v": value})
+        with pytest.raises(CallError, match=r"^params has lists or dicts within each other"):
+            call(door, client, "fetch_records", "/items", params={"v": value})
+
+    assert api.seen == []
+
+
 def test_a_decimal_is_its_digits_where_a_text_will_do(api: FakeApi, client: Apikit, door: Door) -> None:
     api.routes["/at/1.50"] = Table([{"id": 1}])
 
@@ -159,10 +184,31 @@ def test_an_enum_is_a_variable(api: FakeApi, client: Apikit, door: Door) -> None
     assert variables(api.seen[0]) == {"t": "open"}
 
 
-@pytest.mark.parametrize("name", ["paginate", "show_progress"])
-def test_a_flag_is_true_or_false(api: FakeApi, client: Apikit, door: Door, name: str) -> None:
-    with pytest.raises(CallError, match=rf"^{name} must be True or False, not 'no'"):
-        call(door, client, "fetch_records", "/items", **{name: "no"})
+FLAGS = [
+    *(("fetch_records", {}, name) for name in ("paginate", "show_progress", "dry_run")),
+    *(("fetch_polars", {}, name) for name in ("flatten", "dry_run")),
+    *(("fetch_pandas", {}, name) for name in ("flatten", "dry_run")),
+    *(("fetch_arrow", {}, name) for name in ("flatten", "dry_run")),
+    *(("fetch_to_file", {"format": "csv", "file_path": io.BytesIO()}, name) for name in ("extra", "dry_run")),
+    *(("fetch_to_file", {"format": "json", "file_path": io.BytesIO()}, name) for name in ("paginate", "dry_run")),
+    *((method, {"body": {}}, "dry_run") for method in ("post", "put", "patch", "delete")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "options", "name"), FLAGS)
+@pytest.mark.parametrize("value", ["no", 1, None])
+def test_a_flag_is_true_or_false(  # noqa: PLR0917 - fixtures and parameters
+    api: FakeApi, client: Apikit, door: Door, method: str, options: dict[str, Any], name: str, value: Any
+) -> None:
+    with pytest.raises(CallError, match=rf"^{name} must be True or False, not {value!r}"):
+        call(door, client, method, "/items", **options, **{name: value})
+
+    assert api.seen == []
+
+
+def test_a_flag_of_a_table_is_true_or_false(api: FakeApi, client: Apikit) -> None:
+    with pytest.raises(CallError, match=r"^extra must be True or False, not 'yes'"):
+        client.table("/items", extra="yes")  # type: ignore[arg-type]
 
     assert api.seen == []
 

@@ -408,7 +408,7 @@ def test_a_private_file_stays_private_from_its_first_byte(format_: str, tmp_path
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-@pytest.mark.parametrize("mode", [0o664, 0o640])
+@pytest.mark.parametrize("mode", [0o664, 0o640, 0o444, 0o400])
 def test_a_file_keeps_the_mode_of_the_one_before(format_: str, mode: int, tmp_path: Path) -> None:
     (tmp_path / "data").write_bytes(b"old")
     (tmp_path / "data").chmod(mode)
@@ -468,3 +468,18 @@ def test_parquet_is_compressed_by_zstd(tmp_path: Path) -> None:
     get_writer("parquet").write([{"id": 1}], tmp_path / "data")
 
     assert pq.ParquetFile(tmp_path / "data").metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_that_is_read_only_is_written_by_its_owner_as_any_other(format_: str, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(b"old")
+    path.chmod(0o400)
+
+    with get_writer(format_).open(path, [column("id", "BIGINT")]) as write:
+        write(page_of(b'[{"id": 1}]', "records"))
+        (beside,) = [each for each in tmp_path.iterdir() if each.is_file() and each != path]
+        assert stat.S_IMODE(beside.stat().st_mode) == 0o600  # root alone could open it by less
+
+    assert stat.S_IMODE(path.stat().st_mode) == 0o400
+    assert path.read_bytes() != b"old"
