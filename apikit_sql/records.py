@@ -151,7 +151,7 @@ def read_envelope(body: bytes, record_path: str | None) -> Envelope:
 
 
 def _read(body: bytes, record_path: str | None) -> Envelope:
-    if body in {b"", b"null"}:
+    if body in (b"", b"null"):  # a set would hash all of it
         return Envelope(record_path or "", is_single=False)
     if not body.startswith(b"{"):
         if not body.startswith(b"["):

@@ -107,7 +107,7 @@ def redact_url(url: str, secrets: Iterable[str] = (), *, also_masked: bool = Tru
 
 def _masked(query: str, is_masked: Callable[[str], bool]) -> str:
     """`query` with the values of such parameters masked, else as it was written."""
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query, keep_blank_values=True) if query else []
     if not any(is_masked(name) for name, _ in pairs):
         return query
     masked = [(name, MASK if is_masked(name) else value) for name, value in pairs]

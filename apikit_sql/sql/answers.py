@@ -15,10 +15,8 @@ from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database, raised_as_text
-from apikit_sql.sql.dbt_export import export_dataset, export_query_dataset
 from apikit_sql.sql.dry_run import dry_run_dataset
 from apikit_sql.sql.explain import recorded
-from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
 from apikit_sql.sql.introspection import (
     errors_dataset,
     help_dataset,
@@ -39,6 +37,7 @@ from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 #: What asks an API, now or when it is read.
 _SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
 _OF_WEBHOOKS = frozenset(each.name for each in (catalog.WEBHOOK_START, catalog.WEBHOOK_STOP, catalog.WEBHOOKS))
+_OF_DBT = frozenset({catalog.DBT_EXPORT.name, catalog.DBT_EXPORT_QUERY.name})
 _OF_THE_NEWEST = {
     catalog.SCANS.name: scans_dataset,
     catalog.ERRORS.name: errors_dataset,
@@ -65,10 +64,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return recorded(database, question, answer)
         case catalog.DRY_RUN.name:
             return dry_run_dataset(text, database.permissions)
-        case catalog.DBT_EXPORT.name:
-            return export_dataset(text, database, partial(_in_stream, database))
-        case catalog.DBT_EXPORT_QUERY.name:
-            return export_query_dataset(text, database, partial(_in_stream, database))
+        case name if name in _OF_DBT:
+            return _of_dbt(database, name, text)
         case name if name in _OF_WEBHOOKS:
             return _of_webhooks(database, name, text)
         case name if name in _SENDING:
@@ -87,10 +84,11 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
         case catalog.GRAPHQL.name:
             return graphql_dataset(text, permissions, database.new_scan, database.may_reach_outside)
-        case catalog.INSPECT.name:
-            return inspect_dataset(text, database.reach, in_stream)
-        case catalog.SCHEMA.name:
-            return schema_dataset(text, database.reach, in_stream)
+        case catalog.INSPECT.name | catalog.SCHEMA.name:
+            from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset  # noqa: PLC0415 - few want it
+
+            of_probes = inspect_dataset if question["function"] == catalog.INSPECT.name else schema_dataset
+            return of_probes(text, database.reach, in_stream)
         case _:
             table = database.catalogs.table(needed(question, "table"))
             return stream_dataset(table, text, database.reach(table.connector))
@@ -99,6 +97,14 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
 def _in_stream(database: Database, work: Callable[[], list[Row]]) -> list[Row]:
     """The rows that `work` gives; a line break keeps the first line of its error apart from what pyarrow adds."""
     return raised_as_text(database.permissions.session, work, end="\n")
+
+
+def _of_dbt(database: Database, function: str, text: str) -> ScannedDataset:
+    """The table of a function that writes what dbt reads."""
+    from apikit_sql.sql.dbt_export import export_dataset, export_query_dataset  # noqa: PLC0415 - few want it
+
+    export = export_dataset if function == catalog.DBT_EXPORT.name else export_query_dataset
+    return export(text, database, partial(_in_stream, database))
 
 
 def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset:
