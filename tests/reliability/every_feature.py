@@ -252,7 +252,9 @@ def _shell(at: Place) -> None:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as shell:
             started_with = Path(f"/proc/{shell.pid}/cmdline")
-            while not started_with.read_bytes():  # the new program is there a moment before its arguments
+            while (
+                not started_with.read_bytes() and shell.poll() is None
+            ):  # the new program is there a moment before its arguments
                 time.sleep(0.001)
             tell(started_with.read_bytes())
             tell(shell.communicate(script.encode(), timeout=60)[0].decode())
