@@ -5,13 +5,14 @@ plugins: [{module: apikit_sql.dbt_plugin, alias: apikit}]
 
 from __future__ import annotations
 
+import atexit
 import json
+import sys
 import threading
 import time
 import weakref
 from collections import defaultdict
-from contextlib import suppress
-from dataclasses import dataclass
+from contextlib import closing, suppress
 from typing import Any
 
 import duckdb
@@ -24,39 +25,41 @@ from dbt_common.exceptions import DbtRuntimeError
 from apikit_sql.dbt.profile import profile_of
 from apikit_sql.engine.session import Session
 from apikit_sql.errors import ApikitError, ConfigError, ConnectorNotFoundError
+from apikit_sql.identifiers import quoted
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql.answers import answer
-from apikit_sql.sql.catalog import APIKIT
+from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, bind_sql, literal
 from apikit_sql.sql.database import Database, known_database, raised_as_text
 from apikit_sql.sql.install import install
-from apikit_sql.sql.records_dataset import RecordsDataset, columns_of_types
 
 _LOG = AdapterLogger("apikit")
 _OPTIONS = [argument.name for argument in APIKIT.arguments]
-#: In capitals, since dbt-duckdb registers what "view" reads on each cursor itself, and fails where a thread has just
-#: added another: "dictionary changed size during iteration".
-_VIEW = "VIEW"
-#: For a relation that shall stay as it is: what dbt-duckdb writes behind it is a comment.
-_LEFT_ALONE = "TEMP VIEW not_used AS SELECT 1 --"
-_LONGEST_WAIT = 10.0  # seconds that a source's relation may take until it is there
+#: A source is made here; what dbt-duckdb writes behind this is a comment.
+_MADE = "TEMP VIEW not_used AS SELECT 1 --"
+#: Views of models that read an API: by a function, by an attached connector ($1), or by the view of a source ($2).
 _VIEWS = """
-SELECT schema_name || '.' || view_name FROM duckdb_views()
-WHERE NOT internal AND database_name = current_database() AND regexp_matches(sql, $1)
+WITH views AS (
+    SELECT schema_name || '.' || view_name AS name, replace(sql, '"', '') AS text, contains(sql, $2) AS is_source
+    FROM duckdb_views() WHERE NOT internal AND database_name = current_database()
+)
+SELECT name FROM views AS v WHERE NOT is_source AND (
+    regexp_matches(text, $1)
+    OR EXISTS (
+        FROM views AS s WHERE s.is_source AND regexp_matches(v.text, '(?i)\\b' || regexp_escape(s.name) || '\\b')
+    )
+)
 """
-_RELATION = """
-SELECT max(oid) FROM (
-    SELECT database_name AS d, schema_name AS s, table_name AS n, table_oid AS oid FROM duckdb_tables()
-    UNION ALL SELECT database_name, schema_name, view_name, view_oid FROM duckdb_views()
-) WHERE d = coalesce($1, current_database()) AND s = $2 AND n = $3
+_KIND = """
+SELECT kind FROM (
+    SELECT database_name AS d, schema_name AS s, table_name AS n, 'TABLE' AS kind FROM duckdb_tables()
+    UNION ALL SELECT database_name, schema_name, view_name, 'VIEW' FROM duckdb_views()
+) WHERE lower(d) = lower(coalesce($1, current_database())) AND lower(s) = lower($2) AND lower(n) = lower($3)
 """
-
-
-@dataclass(frozen=True)
-class _Loading:
-    """A source's relation that `thread` is about to put in the place of the one that DuckDB numbers `before`."""
-
-    before: int | None
-    thread: int
+#: The threads that dbt runs models on, and their cursors.
+_THREADS: weakref.WeakSet[threading.Thread] = weakref.WeakSet()
+_CURSORS: weakref.WeakSet[duckdb.DuckDBPyConnection] = weakref.WeakSet()
+_IS_ENDING = threading.Event()
+_EXIT_WAIT = 3.0  # seconds
 
 
 class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
@@ -65,6 +68,10 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
     def initialize(self, plugin_config: dict[str, Any]) -> None:
         """Read the profile. Raises DbtRuntimeError, its only line what is wrong."""
         settings = (self.creds.settings or {}) if self.creds is not None else {}  # of DuckDB; dbt mixes them in
+        entries = (self.creds.plugins or []) if self.creds is not None else []
+        if sum(each.module == __name__ for each in entries) > 1:
+            message = f"plugin {self.name}: {__name__} stands twice among the plugins; one is for all connectors."
+            raise DbtRuntimeError(message)
         try:
             self._profile = profile_of({name: plugin_config[name] for name in plugin_config.keys() - settings.keys()})
             self._session: Session = self._profile.session()
@@ -73,9 +80,6 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
         self._database: Database | None = None
         self._warned: set[str] = set()
         self._loaded: set[str] = set()
-        self._registered: dict[str, ScannedDataset] = {}  # by the name that the view of its source reads
-        self._own = threading.local()  # the cursors of each thread, weakly
-        self._loading: dict[str, _Loading] = {}  # by source; while dbt makes its relation
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
     def configure_connection(self, conn: duckdb.DuckDBPyConnection) -> None:
@@ -86,19 +90,16 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
             message = f"plugin {self.name}: {error}"
             raise DbtRuntimeError(message) from None
         self._database = known_database(conn)
-        self._loading.clear()
 
     def configure_cursor(self, cursor: duckdb.DuckDBPyConnection) -> None:
         """Make the functions known to one more cursor, and warn of views that read an API each time they are used."""
+        if _IS_ENDING.is_set():
+            message = f"plugin {self.name}: dbt has left; this model is not run."
+            raise DbtRuntimeError(message)
+        _THREADS.add(threading.current_thread())
+        _CURSORS.add(cursor)
         install(cursor)
-        for source, loading in tuple(self._loading.items()):
-            if loading.thread == threading.get_ident():  # it is over, or the thread would not be here
-                self._loading.pop(source, None)
-        for name, table in tuple(self._registered.items()):
-            cursor.register(name, table)
-        self._own.cursors = [known for known in getattr(self._own, "cursors", ()) if known() is not None]
-        self._own.cursors.append(weakref.ref(cursor))
-        for (view,) in cursor.execute(_VIEWS, [self._pattern()]).fetchall():
+        for (view,) in cursor.execute(_VIEWS, [self._pattern(), f"{BIND_FUNCTION}("]).fetchall():
             if view not in self._warned:
                 self._warned.add(view)
                 _LOG.warning(
@@ -106,41 +107,21 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
                     "apikit_sql.install(con). Say materialized='table'."
                 )
 
-    def default_materialization(self) -> str:
-        """A view: what a model wants of it goes to the API."""
-        return _VIEW
+    def load(self, source_config: SourceConfig) -> pa.Table:
+        """Nothing that is used: the source is made here.
 
-    def load(self, source_config: SourceConfig) -> ScannedDataset | pa.Table:
-        """The table behind a source.
-
-        dbt-duckdb asks each time that a model names the source, and makes the source's relation anew each time, which
-        fails where two threads do so at once. Here the first makes it, and the others wait for that.
+        dbt-duckdb asks each time that a model names the source, and would make it anew each time, which fails where two
+        threads do so at once; and its view would read a table that only this process knows. Here the first thread makes
+        it, and the others wait for that. What is there stays as it is while nothing is sent.
         """
-        name, is_table = source_config.table_name(), source_config.get("materialization") == "table"
-        read_as = f"{name.replace('.', '_')}_df"  # as dbt-duckdb calls it
+        name = source_config.table_name()
         with self._locks[name]:
-            self._wait(source_config)
-            before = self._relation(source_config)
-            if (name in self._loaded and before is not None) or (is_table and self._profile.is_offline):
-                source_config.meta["materialization"] = _LEFT_ALONE
-                self._show(read_as)
-                return pa.table({"nothing": []})
-            table = self._table(source_config)
-            if isinstance(table, ScannedDataset):
-                source_config.meta["materialization"] = _VIEW
-                self._registered[read_as] = table
-                self._show(read_as)
-            self._loaded.add(name)
-            self._loading[name] = _Loading(before, threading.get_ident())
-            return table
-
-    def _show(self, name: str) -> None:
-        """Let the cursors that this thread has open read the view of a source; those to come will."""
-        for known in self._own.cursors if name in self._registered else ():
-            cursor = known()
-            if cursor is not None:
-                with suppress(duckdb.ConnectionException):  # closed
-                    cursor.register(name, self._registered[name])
+            kind = self._kind(source_config)
+            if kind is None or not (name in self._loaded or self._profile.is_offline):
+                self._make(source_config, kind)
+                self._loaded.add(name)
+        source_config.meta["materialization"] = _MADE
+        return pa.table({"nothing": []})
 
     def store(self, target_config: TargetConfig) -> None:
         """Refuse: a model is not written to an API by dbt's external materialization."""
@@ -150,24 +131,39 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
         )
         raise DbtRuntimeError(message)
 
-    def _table(self, source: SourceConfig) -> ScannedDataset | pa.Table:
-        """What the source's meta describes, as DuckDB reads it."""
+    def _make(self, source: SourceConfig, known: str | None) -> None:
+        """Make the view on what the source's meta describes, or the table of it, in the place of the `known` kind."""
+        is_table = source.get("materialization") == "table" and not self._profile.is_offline
+        name = ".".join(quoted(part) for part in (source.database, source.schema, source.identifier) if part)
+        question = self._question(source)
+        try:
+            dataset: ScannedDataset | None = raised_as_text(self._session, lambda: answer(self._known(), question))
+            query = "__apikit_source" if is_table else bind_sql(literal(json.dumps(question)))
+        except ApikitError as error:
+            is_unsent = isinstance(error, ConfigError) and not isinstance(error, ConnectorNotFoundError)
+            if not (self._profile.is_offline and is_unsent):
+                message = f"source {source.table_name()}: {error}"
+                raise DbtRuntimeError(message) from None
+            dataset, query = None, _unread(str(error))
+        kind = "TABLE" if is_table else "VIEW"
+        with closing(self._known().cursor()) as cursor:
+            if known not in {None, kind}:
+                cursor.execute(f"DROP {known} {name}")
+            if is_table:
+                cursor.register("__apikit_source", dataset)
+            try:
+                cursor.execute(f"CREATE OR REPLACE {kind} {name} AS FROM {query}")
+            except duckdb.Error as error:
+                message = f"source {source.table_name()}: {str(error).partition(chr(10))[0]}"
+                raise DbtRuntimeError(message) from None
+
+    def _question(self, source: SourceConfig) -> dict[str, str]:
+        """The call of apikit() that the source's meta describes."""
         if "connector" not in source:
             message = f"source {source.table_name()}: its meta names no connector. Say meta: {{plugin: {self.name}, "
             raise DbtRuntimeError(message + "connector: NAME, path: a stream or a /path}.")
         options = {option: source[option] for option in _OPTIONS if option in source}
-        question = {"function": APIKIT.name, "arguments": json.dumps({"path": source.name, **options}, default=str)}
-        try:
-            dataset = raised_as_text(self._session, lambda: answer(self._known(), question))
-            if source.get("materialization") != "table":
-                return dataset
-            return pa.Table.from_batches(dataset.scanner().to_reader(), dataset.schema)
-        except ApikitError as error:
-            is_unsent = isinstance(error, ConfigError) and not isinstance(error, ConnectorNotFoundError)
-            if self._profile.is_offline and is_unsent:
-                return _unread(str(error))
-            message = f"source {source.table_name()}: {error}"
-            raise DbtRuntimeError(message) from None
+        return {"function": APIKIT.name, "arguments": json.dumps({"path": source.name, **options}, default=str)}
 
     def _known(self) -> Database:
         if self._database is None:
@@ -180,29 +176,38 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
         attached = "|".join(self._database.catalogs.attached) if self._database else ""
         return r"(?i)\bapikit(_\w+)?\(" + (rf"|\b({attached})\.\w" if attached else "")
 
-    def _wait(self, source: SourceConfig) -> None:
-        """Return when dbt has made the source's relation, if a thread is about to."""
-        name, deadline = source.table_name(), time.monotonic() + _LONGEST_WAIT
-        while (loading := self._loading.get(name)) is not None and time.monotonic() < deadline:
-            if self._relation(source) != loading.before:
-                break
-            time.sleep(0.002)
-
-    def _relation(self, source: SourceConfig) -> int | None:
-        """DuckDB's number of the source's table or view, None where there is none."""
-        cursor = self._known().cursor()
-        try:
-            found = cursor.execute(_RELATION, [source.database, source.schema, source.identifier]).fetchall()
-        finally:
-            cursor.close()
-        number: int | None = found[0][0]
-        return number
+    def _kind(self, source: SourceConfig) -> str | None:
+        """Whether the source is a TABLE or a VIEW, None where it is not there."""
+        with closing(self._known().cursor()) as cursor:
+            found = cursor.execute(_KIND, [source.database, source.schema, source.identifier]).fetchall()
+        return found[0][0] if found else None
 
 
-def _unread(reason: str) -> ScannedDataset:
-    """A table whose columns nobody knows while nothing is sent: reading it fails for this `reason`."""
+def _unread(reason: str) -> str:
+    """A query of which nobody knows the columns while nothing is sent: its only one is called like the `reason`.
 
-    def refuse() -> list[dict[str, object]]:
-        raise ConfigError(reason + "\n")
+    So DuckDB names it, too, where it looks for another column; 1.x tells only what follows a comma.
+    """
+    return f"(SELECT NULL AS {quoted(reason.replace(',', ''))} WHERE error({literal(reason)}))"
 
-    return RecordsDataset(columns_of_types({"not_known_offline": "VARCHAR"}), refuse)
+
+@atexit.register
+def _let_threads_end() -> None:
+    """Interrupt what dbt's threads run, and wait until they are idle.
+
+    Where a model does not compile, dbt leaves while its threads still work. One that comes back from DuckDB when Python
+    is no more aborts the process.
+    """
+    _IS_ENDING.set()
+    deadline = time.monotonic() + _EXIT_WAIT
+    while any(map(_is_working, _THREADS)) and time.monotonic() < deadline:
+        for cursor in list(_CURSORS):
+            with suppress(duckdb.Error):  # closed
+                cursor.interrupt()
+        time.sleep(0.01)
+
+
+def _is_working(thread: threading.Thread) -> bool:
+    """Whether dbt's thread is about a model, rather than at its end or waiting in the pool for the next."""
+    frame = sys._current_frames().get(thread.ident or 0)  # noqa: SLF001 - documented
+    return thread.daemon and frame is not None and frame.f_globals.get("__name__") != "multiprocessing.pool"

@@ -11,6 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from apikit_sql.errors import CallError
@@ -89,8 +90,8 @@ def fields_of(
     records: Sequence[Mapping[str, Any]], *, are_flat: bool, path: Path = ()
 ) -> Iterator[tuple[Path, list[Any]]]:
     """Each field of the records and its values that are not null; where they are to be flat, of objects inside, too."""
-    for key in dict.fromkeys(key for record in records for key in record):
-        values = [record[key] for record in records if record.get(key) is not None]
+    for key in dict.fromkeys(chain.from_iterable(records)):
+        values = [value for record in records if (value := record.get(key)) is not None]
         here = (*path, key)
         are_objects = values and all(isinstance(value, dict) and value for value in values)
         if are_flat and are_objects and len(here) < DEEPEST and have_columns(values):
@@ -101,7 +102,7 @@ def fields_of(
 
 def have_columns(objects: Iterable[Mapping[str, Any]]) -> bool:
     """Whether the keys of `objects` can be names of columns: no data, and told apart without case."""
-    keys = dict.fromkeys(key for each in objects for key in each)
+    keys = dict.fromkeys(chain.from_iterable(objects))
     are_names = all(key and "\0" not in key for key in keys)  # NUL would end a name within Arrow
     return are_names and 0 < len(keys) <= MOST_FIELDS and len({key.lower() for key in keys}) == len(keys)
 

@@ -1,5 +1,6 @@
 """What a credential is bound to: the scheme, host and port of a URL (RFC 6454)."""
 
+import functools
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ class Origin(NamedTuple):
     port: int | None
 
 
+@functools.lru_cache(maxsize=1024)  # a page asks four times
 def origin_of(url: str) -> Origin:
     """The origin of `url`. Raises ValueError where it has no valid one."""
     parts = urlsplit(url)

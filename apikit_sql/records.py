@@ -39,13 +39,27 @@ _ERRORS = frozenset({"error", "errors"})
 _BOM = b"\xef\xbb\xbf"
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """While inside, what is not JSON is a DecodeError."""
+    try:
+        yield
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        message = f"the body is not JSON: {error}"
+        raise DecodeError(message) from None
+    except RecursionError:
+        message = "the body is nested too deeply"
+        raise DecodeError(message) from None
+
+
 @dataclass(frozen=True)
 class Envelope:
     """One body, split: its records as raw JSON, and the values that stand beside them.
 
     `record_path` is where the records were found (`edges[].node`: the `node` of each edge); `is_single` tells that
     there the body has one object, not a list.
-    The records are split when they are first asked for: most pages are decoded as the one text that they are.
+    The records are split when they are first asked for: most pages are decoded as the one text that they are. Whatever
+    is asked raises DecodeError where what it looks into is not JSON after all.
     """
 
     record_path: str
@@ -65,27 +79,32 @@ class Envelope:
         is_message = self.is_single and self.record_path == "" and "id" not in self.beside
         return says_error(self.beside) and (is_message or not self.records)
 
+    @_refusing()
     def has(self, path: str) -> bool:
         """Whether the body has the dotted `path`, be it null."""
         place, _, name = path.rpartition(".")
         inside = self.at(place) if place else self.beside
         return isinstance(inside, Mapping) and name in inside
 
+    @_refusing()
     def kind_at(self, path: str) -> str:
         """What the body has at the dotted `path`: `an object`, `a list`, `null`, ...; `` where a step is missing."""
         found = _step_into(self.beside, path)
         return "" if found is None else _kind(found)
 
+    @_refusing()
     def at(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at the dotted `path` of the body, or None where a step is missing."""
         return _value(_step_into(self.beside, path))
 
+    @_refusing()
     def has_distinct(self, path: str) -> bool:
         """Whether every record has a value at `path` that no other record has."""
         found = [_step_into(_object(record), path) for record in self.records if _kind(record) == "an object"]
         texts = {bytes(value) for value in found if value is not None}
         return len(texts) == len(self.records)
 
+    @_refusing()
     def of_last_record(self, path: str) -> Any:  # noqa: ANN401 - any JSON value
         """The value at `path` of the last record, or None where there is none."""
         if not self.records or _kind(self.records[-1]) != "an object":
@@ -131,21 +150,8 @@ def read_envelope(body: bytes, record_path: str | None) -> Envelope:
         return _read(body.removeprefix(_BOM).strip(), record_path)
 
 
-@contextmanager
-def _refusing() -> Iterator[None]:
-    """While inside, what is not JSON is a DecodeError."""
-    try:
-        yield
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        message = f"the body is not JSON: {error}"
-        raise DecodeError(message) from None
-    except RecursionError:
-        message = "the body is nested too deeply"
-        raise DecodeError(message) from None
-
-
 def _read(body: bytes, record_path: str | None) -> Envelope:
-    if body in {b"", b"null"}:
+    if body in (b"", b"null"):  # a set would hash all of it
         return Envelope(record_path or "", is_single=False)
     if not body.startswith(b"{"):
         if not body.startswith(b"["):

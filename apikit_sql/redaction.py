@@ -28,6 +28,7 @@ SECRET_HEADERS = frozenset(
         "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key", "apikey",
         "x-auth-token", "x-access-token", "x-csrf-token", "x-amz-security-token", "private-token",
         "x-shopify-access-token", "x-goog-api-key", "x-functions-key", "ocp-apim-subscription-key", "x-auth-key",
+        "x-auth", "x-password", "x-webhook-key", "authentication", "cf-access-jwt-assertion",
     }
 )  # fmt: skip
 
@@ -106,11 +107,11 @@ def redact_url(url: str, secrets: Iterable[str] = (), *, also_masked: bool = Tru
 
 def _masked(query: str, is_masked: Callable[[str], bool]) -> str:
     """`query` with the values of such parameters masked, else as it was written."""
-    pairs = parse_qsl(query, keep_blank_values=True)
+    pairs = parse_qsl(query, keep_blank_values=True) if query else []
     if not any(is_masked(name) for name, _ in pairs):
         return query
     masked = [(name, MASK if is_masked(name) else value) for name, value in pairs]
-    return urlencode(masked, quote_via=quote, safe="*")
+    return urlencode(masked, quote_via=quote, safe="*", errors="replace")
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:

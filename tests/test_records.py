@@ -244,6 +244,23 @@ def test_a_last_record_that_is_no_object_has_no_field(last: object) -> None:
     assert read([{"id": 1}, last]).of_last_record("id") is None
 
 
+@pytest.mark.parametrize("record", [b'{"\xff": 1}', b'{"id": 1, "v\x80": 2}', b'{"id": }'])
+def test_a_record_that_cannot_be_read_is_a_decode_error_whatever_is_asked_of_it(record: bytes) -> None:
+    envelope = read_envelope(b"[" + record + b"]", None)
+
+    for ask in (envelope.has_distinct, envelope.of_last_record):
+        with pytest.raises(DecodeError, match="the body is not JSON"):
+            ask("id")
+
+
+def test_an_object_beside_the_records_that_cannot_be_read_is_a_decode_error_too() -> None:
+    envelope = read_envelope(b'{"items": [], "meta": {"\xff": 1}}', "items")
+
+    for ask in (envelope.has, envelope.kind_at, envelope.at):
+        with pytest.raises(DecodeError, match="the body is not JSON"):
+            ask("meta.next.after")
+
+
 @pytest.mark.parametrize("value", [b"1e999", b'"\xff"', b'{"\xff": 1}'])
 def test_a_value_that_cannot_be_read_is_a_decode_error(value: bytes) -> None:
     envelope = read_envelope(b'{"next": ' + value + b', "data": [{"next": ' + value + b"}]}", None)

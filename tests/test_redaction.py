@@ -334,3 +334,7 @@ def test_a_url_that_carries_a_secret_is_known_by_any_encoding(secret: str, url: 
     ):
         assert carries_secret(url.format(spelling), [secret]), spelling
     assert not carries_secret(url.format("innocent"), [secret])
+
+
+def test_what_no_url_can_hold_is_redacted_all_the_same() -> None:
+    assert redact_url("https://api.test/\udfff?a=\udfff&token=s3cr3t") == f"https://api.test/\udfff?a=%3F&token={MASK}"

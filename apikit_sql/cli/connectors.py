@@ -12,6 +12,7 @@ from apikit_sql.cli.commands import parser_of
 from apikit_sql.cli.failures import FAILED
 from apikit_sql.cli.settings import MODES, Settings, Start
 from apikit_sql.cli.shell import Shell
+from apikit_sql.cli.visible import visible
 from apikit_sql.connector.config_manager import ConfigManager
 from apikit_sql.connector.lint import lint
 from apikit_sql.engine.session import default_session
@@ -122,14 +123,14 @@ def _remove(options: argparse.Namespace) -> int:
 
 def _lint(options: argparse.Namespace) -> int:
     found = [finding for file in options.files for finding in lint(file)]
-    sys.stdout.write("".join(f"{finding}\n" for finding in found))
+    sys.stdout.write(visible("".join(f"{finding}\n" for finding in found)))
     return FAILED if any(finding.level == "error" for finding in found) else 0
 
 
 def _test(options: argparse.Namespace) -> int:
     has_failed = False
     for trial in try_out(options.name, dict(options.keys)):
-        sys.stdout.write(f"{trial}\n")
+        sys.stdout.write(visible(f"{trial}\n"))
         sys.stdout.flush()
         has_failed = has_failed or trial.state == "failed"
     return FAILED if has_failed else 0

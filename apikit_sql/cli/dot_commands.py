@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from apikit_sql.cli.shell import Shell
 
 
+_CODES = 256
+_LONGEST_NUMBER = 18  # digits
+_SHOWN = 80  # characters of what was typed
+
+
 @dataclass(frozen=True)
 class DotCommand:
     """One dot command. `takes` are its arguments, those in brackets may be left out."""
@@ -31,7 +36,12 @@ class DotCommand:
 
 
 class Quit(Exception):  # noqa: N818 - nothing went wrong
-    """Leave the shell."""
+    """Leave the shell, with an exit code of its own unless that is None."""
+
+    def __init__(self, code: int | None = None) -> None:
+        """Leave it."""
+        super().__init__()
+        self.code = code
 
 
 def run_dot_command(shell: Shell, line: str) -> None:
@@ -92,20 +102,28 @@ def _switch(text: str) -> bool:
 
 
 def _number(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        message = f"{text!r} is no number of rows."
+    if not text.isdecimal() or len(text) > _LONGEST_NUMBER or int(text) < 1:
+        message = f"{text[:_SHOWN]!r} is no number of rows."
         raise ShellError(message)
     return int(text)
 
 
-def _help(_: Shell) -> None:
-    width = max(len(each.usage) for each in COMMANDS) + 2
-    sys.stderr.write("".join(f"{each.usage:<{width}}{each.help}\n" for each in COMMANDS))
-    sys.stderr.write("SQL ends with a semicolon. FROM apikit_help() lists the functions that read APIs.\n")
+def _help(_: Shell, name: str = "") -> None:
+    found = [each for each in COMMANDS if each.name.startswith(name.lstrip("."))]
+    if not found:
+        message = f"{name} is no command; .help lists them."
+        raise ShellError(message)
+    width = max(len(each.usage) for each in found) + 2
+    sys.stderr.write("".join(f"{each.usage:<{width}}{each.help}\n" for each in found))
+    if not name:
+        sys.stderr.write("SQL ends with a semicolon. FROM apikit_help() lists the functions that read APIs.\n")
 
 
-def _quit(_: Shell) -> None:
-    raise Quit
+def _quit(_: Shell, code: str | None = None) -> None:
+    if code is not None and not (code.isdecimal() and int(code) < _CODES):
+        message = f"{code!r} is no exit code."
+        raise ShellError(message)
+    raise Quit(None if code is None else int(code))
 
 
 def _databases(shell: Shell) -> None:
@@ -173,7 +191,7 @@ COMMANDS = (
     DotCommand("mode", "[NAME]", "how rows are written", _mode),
     DotCommand("output", "[FILE]", "rows go there, or to the terminal again", _output),
     DotCommand("once", "FILE", "those of the next statement only", _once),
-    DotCommand("read", "FILE", "run the file", lambda shell, path: shell.run_file(path)),
+    DotCommand("read", "FILE", "run the file, to its first error", lambda shell, path: shell.run_file(path)),
     DotCommand("timer", "on|off", "how long each statement takes", _set("has_timer", _switch)),
     DotCommand("bail", "on|off", "the first error in stdin ends the shell", _set("is_bailing", _switch)),
     DotCommand("headers", "on|off", "with the names of columns, or without", _set("has_header", _switch)),
@@ -189,7 +207,7 @@ COMMANDS = (
     DotCommand("inspect", "URL [PATH]", "what one request tells of an API", _inspect),
     DotCommand("attach", "CONNECTOR [NAME]", "a connector as a catalog", _attach),
     DotCommand("requests", "[NUMBER]", "the newest requests", _requests),
-    DotCommand("help", "", "these", _help),
-    DotCommand("quit", "", "leave", _quit),
-    DotCommand("exit", "", "leave", _quit),
+    DotCommand("help", "[NAME]", "these, or one of them", _help),
+    DotCommand("quit", "[CODE]", "leave", _quit),
+    DotCommand("exit", "[CODE]", "leave", _quit),
 )

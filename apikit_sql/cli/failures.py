@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Callable
 
+from apikit_sql.cli.visible import visible
 from apikit_sql.errors import ApikitError
 
 #: What a process tells that ends by SIGINT, and by SIGPIPE.
@@ -43,9 +44,9 @@ def told(error: BaseException) -> str:
 def tell(error: BaseException, *, has_debug: bool) -> None:
     """Write `error` to stderr, with where it comes from if `has_debug`."""
     if has_debug:
-        sys.stderr.write("".join(traceback.format_exception(error)))
+        sys.stderr.write(visible("".join(traceback.format_exception(error))))
     elif text := told(error):
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(visible(text) + "\n")
 
 
 def is_told(error: BaseException) -> bool:

@@ -10,12 +10,12 @@ from itertools import chain
 
 from apikit_sql.cli.settings import Settings
 from apikit_sql.cli.texts import DuckDBTexts, Ends, Texts, unique
+from apikit_sql.cli.visible import on_one_line
 from apikit_sql.sql.single_runs import Result
 
 _PLAN = ["explain_key", "explain_value"]
 _NEEDS_QUOTES = re.compile("[\x00-\x1f\"'\x7f-\U0010ffff]")
 _NUMBER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)INT|U?INTEGER|FLOAT|DOUBLE|DECIMAL\(.*\)|BIGNUM")
-_CONTROL = {number: repr(chr(number))[1:-1] for number in (*range(32), 127)}
 _LABEL = 5  # the narrowest column of names in the mode `line`
 
 Row = Sequence[str]
@@ -108,8 +108,8 @@ def _labelled(names: Row, batches: Iterator[list[list[str]]]) -> Iterator[str]:
 
 
 def _markdown(result: Result, batches: Iterable[list[list[str]]]) -> Iterator[str]:
-    rows = [[_escaped(text).replace("|", "\\|") for text in row] for batch in batches for row in batch]
-    names = [_escaped(name).replace("|", "\\|") for name in result.names]
+    rows = [[on_one_line(text).replace("|", "\\|") for text in row] for batch in batches for row in batch]
+    names = [on_one_line(name).replace("|", "\\|") for name in result.names]
     widths = _widths(names, rows)
     yield "| " + " | ".join(map(_centered, names, widths)) + " |\n"
     ends = [":" if _NUMBER.fullmatch(kind) else "-" for kind in result.types]
@@ -119,8 +119,8 @@ def _markdown(result: Result, batches: Iterable[list[list[str]]]) -> Iterator[st
 
 
 def _column(names: Row, batches: Iterable[list[list[str]]], *, has_header: bool) -> Iterator[str]:
-    rows = [[_escaped(text) for text in row] for batch in batches for row in batch]
-    names = [_escaped(name) for name in names]
+    rows = [[on_one_line(text) for text in row] for batch in batches for row in batch]
+    names = [on_one_line(name) for name in names]
     widths = _widths(names, rows)
     if has_header:
         yield "  ".join(map(_padded, names, widths)) + "\n"
@@ -131,8 +131,8 @@ def _column(names: Row, batches: Iterable[list[list[str]]], *, has_header: bool)
 
 def _framed(names: Row, batches: Iterable[list[list[str]]], lines: Sequence[Sequence[str]], side: str) -> Iterator[str]:
     """A table in a frame; `lines` are its first, that below the names and its last: left end, stroke, joint, right."""
-    rows = [[_escaped(text) for text in row] for batch in batches for row in batch]
-    names = [_escaped(name) for name in names]
+    rows = [[on_one_line(text) for text in row] for batch in batches for row in batch]
+    names = [on_one_line(name) for name in names]
     widths = _widths(names, rows)
     first, below, last = (
         left + joint.join(stroke * (width + 2) for width in widths) + right + "\n"
@@ -155,11 +155,6 @@ def _padded(text: str, width: int) -> str:
 def _centered(text: str, width: int) -> str:
     left = (width - _width(text)) // 2
     return _padded(" " * left + text, width)
-
-
-def _escaped(text: str) -> str:
-    """`text` on one line."""
-    return text if text.isprintable() else text.translate(_CONTROL)
 
 
 def _width(text: str) -> int:

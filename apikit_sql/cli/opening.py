@@ -11,6 +11,7 @@ import duckdb
 from apikit_sql.cli.settings import Start
 from apikit_sql.cli.texts import DuckDBTexts
 from apikit_sql.connector.config import config_file
+from apikit_sql.engine.anomaly import AnomalyDetector
 from apikit_sql.engine.scan_log import ScanRecord
 from apikit_sql.engine.session import Session
 from apikit_sql.facade.env_file import load_env_file
@@ -67,7 +68,7 @@ def opened(start: Start, tell: Callable[[str], None]) -> Opened:
     """The database of `start`. Raises duckdb.Error where it cannot be opened, ConfigError where an option is wrong."""
     if start.env_file is not None:
         load_env_file(start.env_file)
-    session = Session(tell=tell)
+    session = Session(tell=tell, detector=AnomalyDetector(tell))
     raw = duckdb.connect(start.database, read_only=start.is_read_only)
     install(raw, attach=start.attach, allow_mutations=start.allow_mutations, cache=start.cache, session=session)
     return Opened(start, SingleRuns(raw), session, DuckDBTexts())

@@ -6,6 +6,8 @@ import argparse
 import difflib
 import math
 from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 from apikit_sql.cli.commands import NAMES, command
 from apikit_sql.cli.settings import MODES, Settings, Start, unescaped
@@ -38,15 +40,21 @@ class _Work(argparse.Action):
         options.work = [*(options.work or []), (kind, str(value))]
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser in which `--`, as the value of a flag, is one: others lose it before Python 3.13."""
+
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:  # noqa: ANN401 - argparse's
+        is_value = arg_strings == ["--"] and action.option_strings and action.nargs is None
+        return "--" if is_value and action.type is None else super()._get_values(action, arg_strings)
+
+
 def parse(arguments: Sequence[str], *, greeting: str = "", attach: Sequence[str] = ()) -> Start:
     """What `arguments` ask for. Ends the process with the exit code 2 where they are wrong."""
     parser = _parser()
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        near = difflib.get_close_matches(unknown[0].lstrip("-"), _names(parser), n=1)
-        parser.error(
-            f"there is no {unknown[0]}. " + (f"Did you mean -{near[0]}?" if near else "-help lists the flags.")
-        )
+    options, more = parser.parse_known_args(_checked(arguments, parser))
+    if more:
+        parser.error(f"{more[0]!r} is one too many: a database and one statement stand without a flag")
+    _check_database(options.database, parser)
     settings = Settings(
         mode=options.mode or "duckbox",
         separator=None if options.separator is None else unescaped(options.separator),
@@ -73,7 +81,7 @@ def parse(arguments: Sequence[str], *, greeting: str = "", attach: Sequence[str]
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="apikit-sql",
         usage="apikit-sql [FLAGS] [DATABASE [SQL]]\n       apikit-sql {" + ",".join(NAMES) + "} ...",
         description="A SQL shell in which any REST or GraphQL API is a table.",
@@ -112,9 +120,32 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _names(parser: argparse.ArgumentParser) -> list[str]:
-    """The flags, without their hyphens."""
-    return [name.lstrip("-") for action in parser._actions for name in action.option_strings]  # noqa: SLF001 - no other way
+def _checked(arguments: Sequence[str], parser: argparse.ArgumentParser) -> list[str]:
+    """`arguments`, each value joined to its flag. Ends the process where one looks like a flag, and is none.
+
+    argparse would take `-cahce` for `-c ahce`, and run that; and no value of its own begins with a hyphen.
+    """
+    flags = {name.lstrip("-"): action for action in parser._actions for name in action.option_strings}  # noqa: SLF001 - no other way
+    found, rest = [], iter(arguments)
+    for each in rest:
+        name, mark, _ = each.removeprefix("-").removeprefix("-").partition("=")
+        if not each.startswith("-"):
+            found.append(each)
+        elif name not in flags:
+            near = difflib.get_close_matches(name, flags, n=1)
+            parser.error(f"there is no {each}. " + (f"Did you mean -{near[0]}?" if near else "-help lists the flags."))
+        elif not mark and flags[name].nargs is None and (value := next(rest, None)) is not None:
+            found.append(f"--{name}={value}")
+        else:
+            found.append(each)
+    return found
+
+
+def _check_database(name: str, parser: argparse.ArgumentParser) -> None:
+    """End the process where `name` is a subcommand's, misspelt, rather than make a file of that name."""
+    near = difflib.get_close_matches(name, NAMES, n=1, cutoff=0.8)
+    if near and not Path(name).exists():
+        parser.error(f"there is no {name}. Did you mean the subcommand {near[0]}? A new database is ./{name}")
 
 
 def _seconds(text: str) -> float:

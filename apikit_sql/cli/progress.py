@@ -9,6 +9,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from apikit_sql.cli.visible import on_one_line, visible
+
 if TYPE_CHECKING:
     from apikit_sql.engine.scan_log import ScanRecord
 
@@ -36,7 +38,7 @@ class ProgressLine:
         if not self._may_draw or elapsed < _SHOWN_AFTER:
             return
         width = shutil.get_terminal_size().columns - 1
-        text = line_of(scans, elapsed)
+        text = on_one_line(line_of(scans, elapsed))
         with self._lock:
             if self._may_draw:
                 sys.stderr.write(_ERASE + text[:width])
@@ -53,7 +55,7 @@ class ProgressLine:
         """Write a line of its own above it, from whatever thread."""
         with self._lock:
             self._erase()
-            sys.stderr.write(f"apikit: {text}\n")
+            sys.stderr.write(visible(f"apikit: {text}\n"))
             sys.stderr.flush()
 
     def _erase(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -29,10 +30,12 @@ except ModuleNotFoundError as missing:
     raise ShellError(_MESSAGE + "-c, -f and a pipe work without it.") from missing
 
 if TYPE_CHECKING:
+    from apikit_sql.cli.opening import Opened
     from apikit_sql.cli.shell import Shell
     from apikit_sql.cli.vocabulary import Vocabulary
 
 _GREETING = "apikit-sql: any API is a table. SQL ends with a semicolon; .help tells the rest, Ctrl-D leaves.\n"
+_SECRET = re.compile(r"\bcreate\s+(or\s+replace\s+)?((persistent|temporary|temp)\s+)?secret\b", re.IGNORECASE)
 _PROMPT, _CONTINUED = "apikit> ", "   ...> "
 _STYLE = Style.from_dict(
     {"keyword": "ansiblue bold", "string": "ansigreen", "number": "ansicyan", "comment": "ansibrightblack", "sign": ""}
@@ -59,7 +62,7 @@ def converse(shell: Shell) -> None:
             return
         begin = None
         try:
-            shell.run(pieces_of(text.splitlines()), ends=False)
+            shell.run(pieces_of(text.split("\n")), ends=False)
         except KeyboardInterrupt as error:
             tell(error, has_debug=False)
 
@@ -83,7 +86,7 @@ def _open_behind(session: PromptSession[str], shell: Shell) -> None:
     """Open the database as soon as the prompt is there; where that fails, the prompt ends with the error."""
     app = session.app
 
-    def over(opening: Future[None]) -> None:
+    def over(opening: Future[Opened]) -> None:
         error = opening.exception()
         if not app.is_running or app.is_done:
             return
@@ -97,7 +100,7 @@ def _open_behind(session: PromptSession[str], shell: Shell) -> None:
         loop = app.loop
         assert loop is not None  # noqa: S101 - it has just drawn
 
-        def tell_loop(opening: Future[None]) -> None:
+        def tell_loop(opening: Future[Opened]) -> None:
             with contextlib.suppress(RuntimeError):  # the loop has ended before
                 loop.call_soon_threadsafe(over, opening)
 
@@ -114,9 +117,20 @@ def _history() -> History:
         path = Path(given or f"{state}/apikit/history").expanduser()
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
+        if path.is_file():  # and no device
+            path.chmod(0o600)  # an older one may be open to others
     except (OSError, RuntimeError):
         return InMemoryHistory()
-    return FileHistory(path)
+    return DiscreetHistory(path)
+
+
+class DiscreetHistory(FileHistory):
+    """A history whose file has neither secrets nor what begins with a space; the arrow keys find them until the end."""
+
+    def store_string(self, string: str) -> None:
+        """Keep `string` for the next time, unless it is not to be kept."""
+        if not string.startswith(" ") and not _SECRET.search(string):
+            super().store_string(string)
 
 
 def _keys() -> KeyBindings:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from apikit_sql.cli.dot_commands import Quit, run_dot_command
-from apikit_sql.cli.failures import FAILED, Ended, is_told, tell
+from apikit_sql.cli.failures import FAILED, Ended, ShellError, is_told, tell
 from apikit_sql.cli.progress import ProgressLine
 from apikit_sql.cli.script import pieces_of
 from apikit_sql.cli.settings import Mode, Settings, Start
@@ -41,6 +41,7 @@ class Shell:
         self._worker = Worker()
         self._opened: Opened | None = None
         self._is_ready = False
+        self.is_talking = not start.work and sys.stdin.isatty()
         self.is_well = True
         self.statements = 0  # that have been run: names may be others since
         warnings.showwarning = lambda message, *_, **__: self._progress.tell(str(message))
@@ -50,9 +51,13 @@ class Shell:
         """The database, None while it is being opened."""
         return self._opened
 
-    def begin_to_open(self) -> Future[None]:
+    def begin_to_open(self) -> Future[Opened]:
         """The database of the command line as it is being opened, on the thread."""
-        return self._worker.begin(self._open)
+        return self._worker.begin(self.opened)
+
+    def be_ready(self) -> None:
+        """Open the database and run the init file now. An error is told, and Ended raised."""
+        self._attempt(lambda: None, ends=True)
 
     def opened(self) -> Opened:
         """The database, opened now if it is not yet."""
@@ -68,15 +73,22 @@ class Shell:
 
     def run_text(self, text: str) -> None:
         """Run the text of `-c`. DuckDB reads all of it before any of it runs, unless it has dot commands."""
-        pieces = list(pieces_of(text.splitlines()))
+        pieces = list(pieces_of(text.split("\n")))
         if not any(piece.startswith(".") for piece in pieces):
             self._attempt(lambda: self.opened().parse(text), ends=True)
         self.run(pieces, ends=True)
 
-    def run_file(self, path: str, *, ends: bool = True) -> None:
-        """Run the file at `path`. Raises OSError where it cannot be read."""
-        with Path(path).expanduser().open(encoding="utf-8") as file:
-            self.run(pieces_of(file), ends=ends)
+    def run_file(self, path: str) -> None:
+        """Run the file at `path`, to its first error: that is told, and Ended raised.
+
+        Raises OSError where it cannot be read, ShellError where it is no text.
+        """
+        try:
+            text = Path(path).expanduser().read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            message = f"{path}: byte {error.start:,} is no UTF-8."
+            raise ShellError(message) from None
+        self.run(pieces_of(text.split("\n")), ends=True)
 
     def query(self, sql: str, *, mode: Mode | None = None, has_header: bool | None = None) -> None:
         """Run one statement and write what it gives, in the `mode` of the shell unless another is given."""
@@ -92,6 +104,11 @@ class Shell:
         self._progress.begin()
         try:
             self._on_thread(lambda: self._written(sql, database, chosen), scans)
+        except BaseException:  # Ctrl-C, too
+            self._progress.end()
+            if note := _sent_note(scans()):
+                self._progress.tell(note)
+            raise
         finally:
             self._progress.end()
             self.target.end_line()
@@ -124,6 +141,9 @@ class Shell:
             raise Ended from None
         try:
             work()
+        except Ended:  # a file that was read has ended, and has told why
+            if ends:
+                raise
         except Exception as error:  # noqa: BLE001 - as above
             self._tell(error)
             if ends:
@@ -137,6 +157,9 @@ class Shell:
         self.is_well = False
 
     def _run(self, piece: str) -> None:
+        if not piece.isascii() and piece != piece.encode(errors="replace").decode():
+            message = "a statement is no UTF-8, and was not run."
+            raise ShellError(message)
         if piece.startswith("."):
             run_dot_command(self, piece)
         else:
@@ -147,8 +170,13 @@ class Shell:
         self._on_thread(self.opened)
         if self.start.output is not None:
             self.target.send_to(self.start.output)
-        if (init := self.opened().init_file()) is not None:
-            self.run_file(init, ends=False)
+        if (init := self.opened().init_file()) is None:
+            return
+        try:
+            self.run_file(init)
+        except Ended:
+            if self.start.init_file is not None or not self.is_talking:
+                raise
 
     def _written(self, sql: str, database: Opened, settings: Settings) -> None:
         """Write what the statement gives as it comes."""
@@ -192,31 +220,42 @@ class Shell:
 def run_shell(start: Start) -> int:
     """The exit code of a shell that does what `start` asks."""
     shell = Shell(start)
-    is_talking = not start.work and sys.stdin.isatty()
     try:
-        _work(shell, start, is_talking=is_talking)
+        _work(shell, start)
     except Ended:
         return FAILED
-    except Quit:
-        pass
+    except Quit as leaving:
+        if leaving.code is not None:
+            return leaving.code
     finally:
         shell.close()
-    return 0 if shell.is_well or is_talking else FAILED
+    return 0 if shell.is_well or shell.is_talking else FAILED
 
 
-def _work(shell: Shell, start: Start, *, is_talking: bool) -> None:
+def _work(shell: Shell, start: Start) -> None:
     for kind, text in start.work:
         if kind == "sql":
             shell.run_text(text)
         else:
             shell.run([f".read {shlex.quote(text)}"], ends=True)
-    if is_talking:
+    if shell.is_talking:
         from apikit_sql.cli.prompt import converse  # noqa: PLC0415 - nobody else needs a terminal
 
+        if start.init_file is not None:
+            shell.be_ready()
         converse(shell)
     elif not start.work:
         for piece in pieces_of(sys.stdin):
             shell.run([piece], ends=shell.settings.is_bailing)
+
+
+def _sent_note(scans: Iterable[ScanRecord]) -> str:
+    """What a statement that has broken off may have changed; empty where that is nothing."""
+    sent = [scan for scan in scans if scan.may_change and scan.requests]
+    if not sent:
+        return ""
+    number, names = sum(scan.requests for scan in sent), ", ".join(sorted({scan.connector for scan in sent}))
+    return f"requests that were sent and may have changed {names}: {number} (.requests {number} shows them)"
 
 
 def _cache_note(scans: Iterable[ScanRecord]) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from typing import TextIO
+
+from apikit_sql.cli.visible import visible
 
 
 class Target:
@@ -35,13 +38,18 @@ class Target:
     def end_once(self) -> None:
         """The statement is over."""
         if self._once is not None:
-            self._once.close()
+            with contextlib.suppress(OSError):  # as below
+                self._once.close()
             self._once = None
 
     def write(self, text: str) -> None:
-        """Write `text`, so that whoever reads it can see it."""
-        self._stream.write(text)
-        self._stream.flush()
+        """Write `text`, so that whoever reads it can see it. Raises OSError where it cannot be written."""
+        try:
+            self._stream.write(visible(text) if self.is_terminal else text)
+            self._stream.flush()
+        except OSError as error:
+            error.filename = self._stream.name
+            raise
         self._is_inside_line = not text.endswith("\n")
 
     def end_line(self) -> None:
@@ -53,7 +61,8 @@ class Target:
         """Close what is open; rows go to stdout."""
         self.end_once()
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # what could not be written has been told
+                self._file.close()
             self._file = None
 
     @property

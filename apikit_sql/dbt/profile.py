@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,6 +21,9 @@ _OF_INSTALL = frozenset(
         "max_requests", "cache",
     }
 )  # fmt: skip
+_TRUE_OR_FALSE = frozenset({"ad_hoc", "allow_network"})
+_LISTS = frozenset({"attach", "allow_mutations", "connectors"})
+_NUMBERS = frozenset({"max_wait", "max_requests", "cache"})
 _OWN = frozenset({"http", "connectors_folder"})
 
 
@@ -67,11 +71,43 @@ def profile_of(given: Mapping[str, Any]) -> Profile:
         message = f"plugin apikit: connectors_folder {folder!r} is not there (it is looked for in {Path.cwd()})."
         raise ConfigError(message)
     _check_tokens(given.get("tokens") or {})
-    return Profile(http, folder, {name: given[name] for name in given.keys() & _OF_INSTALL if given[name] is not None})
+    options = {name: given[name] for name in given.keys() & _OF_INSTALL if given[name] is not None}
+    return Profile(http, folder, {name: _checked(name, value) for name, value in options.items()})
+
+
+def _checked(name: str, value: object) -> object:
+    """`value` as `install` takes the option; what stands in Jinja is a text to dbt. Raises ConfigError else."""
+    if name in _TRUE_OR_FALSE:
+        known = {"true": True, "false": False}.get(value.lower(), value) if isinstance(value, str) else value
+        if not isinstance(known, bool):
+            message = f"plugin apikit: {name} is true or false, not {value!r}."
+            raise ConfigError(message)
+        return known
+    if name in _LISTS and not (isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)):
+        message = f"plugin apikit: {name} is a list of names, [github], not {value!r}."
+        raise ConfigError(message)
+    if name in _NUMBERS:
+        return _number(name, value)
+    if name == "read_posts" and not isinstance(value, Mapping):
+        message = "plugin apikit: read_posts are lists of paths, {https://api.internal: [/search]}."
+        raise ConfigError(message)
+    return value
+
+
+def _number(name: str, value: object) -> float:
+    """`value` as a number; of a text what YAML would read. Raises ConfigError where it is none."""
+    if isinstance(value, str):
+        for kind in (int, float):
+            with suppress(ValueError):
+                return kind(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        message = f"plugin apikit: {name} is a number, not {value!r}."
+        raise ConfigError(message)
+    return value
 
 
 def _check_tokens(tokens: object) -> None:
-    texts = tokens.values() if isinstance(tokens, Mapping) else [tokens]
+    texts = tokens.values() if isinstance(tokens, Mapping) else [None]
     if not all(isinstance(token, str) and is_reference(token) for token in texts):
         message = (
             "plugin apikit: tokens are references, {https://api.internal: 'env:NAME'}: dbt shows what a profile says."

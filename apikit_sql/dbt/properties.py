@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,6 +15,7 @@ from apikit_sql.identifiers import plain
 
 _WORD = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _NOT_TEXT = frozenset("y n yes no on off true false null".split())  # noqa: SIM905 - what YAML 1.1 takes for no text
+_BOM = "\ufeff"
 _JINJA = re.compile(r"\{[{%#]")
 _USUAL_INDENT = (4, 2)  # of a list, and of the dash in it
 
@@ -38,11 +40,17 @@ def with_seed(text: str, entry: Entry, place: str) -> str:
     """
 
     def change(document: Any) -> None:  # noqa: ANN401 - ruamel's mapping
-        seed = _named(document, "seeds", entry.name, place)
+        _named(document, "seeds", entry.name, place)
+        seed = _own(document["seeds"], entry.name)
         _describe(seed, entry)
         config = _mapping(seed, "config", place)
         config["quote_columns"] = True
-        config["column_types"] = {_text(each.name): _text(each.data_type) for each in entry.columns}
+        types = _mapping(config, "column_types", place)
+        for column in entry.columns:
+            if types.get(column.name) != column.data_type:
+                types[_text(column.name)] = _text(column.data_type)
+        for gone in types.keys() - {column.name for column in entry.columns}:
+            del types[gone]
         _columns(seed, entry.columns, place)
         for gone in [each for each in seed["columns"] if each.get("name") not in config["column_types"]]:
             seed["columns"].remove(gone)
@@ -69,7 +77,8 @@ def with_source(text: str, entry: Entry, place: str) -> str:
                     f"{place}: the source {source['name']!r} has another {key} than {value!r}. Nothing is written."
                 )
                 raise OutputError(message)
-        table = _named(source, "tables", entry.name, place)
+        _named(source, "tables", entry.name, place)
+        table = _own(source["tables"], entry.name)
         _describe(table, entry)
         _columns(table, [replace(column, tests=()) for column in entry.columns], place)
 
@@ -82,7 +91,7 @@ def _describe(found: Any, entry: Entry) -> None:  # noqa: ANN401 - ruamel's mapp
         found["description"] = _text(escaped(entry.description))
     if entry.tags:
         config = found.setdefault("config", {})
-        config.setdefault("tags", [_text(tag) for tag in entry.tags])
+        config.setdefault("tags", [_text(escaped(tag)) for tag in entry.tags])
 
 
 def _columns(found: Any, columns: Iterable[SeedColumn], place: str) -> None:  # noqa: ANN401 - ruamel's mapping
@@ -119,26 +128,56 @@ def _changed(text: str, change: Callable[[Any], None], place: str) -> str:
         raise ConfigError(message) from error
     yaml = YAML()
     yaml.preserve_quotes = True
+    yaml.brace_single_entry_mapping_in_flow_sequence = True
     yaml.width = 1 << 20
+    mark, end = text[: text.startswith(_BOM)], "\r\n" if "\r\n" in text else "\n"
+    lines = text.removeprefix(_BOM).replace("\r\n", "\n")
     try:
-        document = yaml.load(text)
-        _, indent, dash = load_yaml_guess_indent(text) if text.strip() else (None, None, None)
+        document = yaml.load(lines)
+        _, indent, dash = load_yaml_guess_indent(lines) if lines.strip() else (None, None, None)
     except (YAMLError, ValueError) as error:
-        message = f"{place} cannot be read as YAML: {str(error).splitlines()[0]}. Nothing is written."
+        message = f"{place} cannot be read as YAML: {_problem(error)}. Nothing is written."
         raise OutputError(message) from None
+    head = ""
     if document is None:
-        text, document = "", yaml.map(version=2)
+        document, head = yaml.map(version=2), "".join(f"{line}\n" for line in lines.splitlines() if _is_comment(line))
     before = _plain(document)
     _mapping_of(document, place)
     change(document)
-    if text and _plain(document) == before:
+    if text and not head and _plain(document) == before:
         return text
     sequence, offset = _USUAL_INDENT if indent is None else (indent, dash or 0)
     yaml.indent(mapping=2, sequence=sequence, offset=offset)
-    yaml.explicit_start = text.startswith("---")
+    yaml.explicit_start = lines.startswith("---") and not head
     output = io.StringIO()
     yaml.dump(document, output)
-    return output.getvalue()
+    return mark + (head + output.getvalue()).replace("\n", end)
+
+
+def _problem(error: Exception) -> str:
+    """What is wrong in the YAML, and in which line."""
+    at = getattr(error, "problem_mark", None)
+    what = getattr(error, "problem", None) or str(error).splitlines()[0]
+    return f"line {at.line + 1}: {what}" if at is not None else what
+
+
+def _is_comment(line: str) -> bool:
+    return not line.strip() or line.lstrip().startswith(("#", "---"))
+
+
+def describes_seed(text: str, name: str) -> bool:
+    """Whether the YAML `text` has an entry for the seed; what cannot be read has none."""
+    if "seeds" not in text or name not in text:
+        return False
+    from ruamel.yaml import YAML  # noqa: PLC0415 - an extra
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415
+
+    try:
+        document = YAML(typ="safe", pure=True).load(text)
+    except (YAMLError, ValueError):
+        return False
+    seeds = document.get("seeds") if isinstance(document, dict) else None
+    return any(isinstance(each, dict) and each.get("name") == name for each in seeds or ())
 
 
 def _named(parent: Any, key: str, name: str, place: str) -> Any:  # noqa: ANN401 - ruamel's mapping
@@ -149,6 +188,33 @@ def _named(parent: Any, key: str, name: str, place: str) -> Any:  # noqa: ANN401
         entries.append({"name": _text(name)})
         found = entries[-1]
     return found
+
+
+def _own(entries: Any, name: str) -> Any:  # noqa: ANN401 - ruamel's list
+    """The entry called `name`, in its place; nothing of it is shared with another."""
+    index = next(index for index, each in enumerate(entries) if each.get("name") == name)
+    entries[index] = _of_its_own(entries[index])
+    return entries[index]
+
+
+def _of_its_own(node: Any) -> Any:  # noqa: ANN401 - ruamel's values
+    """`node`, or a copy of it where an alias shares a part of it with others, which shall not change with it."""
+    if not _anchored(node):
+        return node
+    copied = copy.deepcopy(node)
+    for each in _anchored(copied):
+        each.yaml_set_anchor(None)
+    return copied
+
+
+def _anchored(node: Any) -> list[Any]:  # noqa: ANN401 - ruamel's values
+    """The nodes in `node`, itself included, that have an anchor."""
+    if not isinstance(node, dict | list):
+        return []
+    parts = node.values() if isinstance(node, dict) else node
+    anchor = getattr(node, "anchor", None)
+    own = [node] if anchor is not None and anchor.value else []
+    return own + [found for part in parts for found in _anchored(part)]
 
 
 def _list(parent: Any, key: str, place: str) -> Any:  # noqa: ANN401 - ruamel's list

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,7 +14,8 @@ import pyarrow.csv as pa_csv
 from apikit_sql.errors import CallError
 from apikit_sql.output.tables import with_text
 
-_FORMULA = r"^[=+\-@\t\r]"  # what spreadsheets compute (OWASP: CSV injection)
+_FORMULA = r"^[=+\-@\t\r\n＝＋－＠]"  # noqa: RUF001 - what spreadsheets compute (OWASP: CSV injection)
+_LONGEST = 131_072  # characters of a text; dbt reads seeds with Python's csv
 _HUGE = pa.decimal128(38, 0)  # how tables have HUGEINT
 _TYPES = {
     pa.bool_(): "BOOLEAN", pa.int32(): "INTEGER", pa.int64(): "BIGINT", _HUGE: "HUGEINT", pa.float64(): "DOUBLE",
@@ -72,18 +74,37 @@ def seed_columns(fetched: Fetched) -> tuple[SeedColumn, ...]:
 def seed_csv(table: pa.Table, columns: Sequence[SeedColumn], *, is_safe: bool = False) -> bytes:
     """The rows as CSV (RFC 4180, UTF-8, LF): NULL is nothing, an empty text is `""`.
 
-    With `is_safe`, a text that a spreadsheet would compute has an apostrophe in front.
+    With `is_safe`, a text that a spreadsheet would compute has an apostrophe in front. Raises CallError for a text that
+    dbt does not read, and a name that would be computed.
     """
     rows = with_text(table)
     if is_safe:
+        for name in rows.column_names:
+            if re.match(_FORMULA, name):
+                message = f"the column {name!r} has a name that a spreadsheet would compute; rename it in a query."
+                raise CallError(message)
         for index, column in enumerate(columns):
             if column.data_type == "VARCHAR":
                 rows = rows.set_column(index, column.name, _without_formulas(rows.column(index)))
+    _check_lengths(rows)
     if rows.num_columns == 1:  # readers skip an empty line, and with it the row
         rows = rows.set_column(0, rows.column_names[0], rows.column(0).cast(pa.string()).fill_null(""))
     output = io.BytesIO()
     pa_csv.write_csv(rows, output)
     return output.getvalue()
+
+
+def _check_lengths(rows: pa.Table) -> None:
+    for name in rows.column_names:
+        texts = rows.column(name)
+        if pa.types.is_string(texts.type):
+            row = pc.index(pc.greater(pc.utf8_length(texts), _LONGEST), pa.scalar(value=True)).as_py()
+            if row >= 0:
+                message = (
+                    f"the column {name!r} has a text of more than {_LONGEST} characters in row {row + 1}, which dbt "
+                    "does not read from a seed; leave it out, or shorten it, in a query."
+                )
+                raise CallError(message)
 
 
 def checked_column(name: str) -> str:

@@ -61,6 +61,7 @@ class BodyReader:
         self._began_at: float | None = None  # when the first of it came
         self._came = 0  # bytes, as sent
         self._codings: tuple[_Decompressed, ...] = ()
+        self._first = b""  # the first piece while there is no other: it is not copied
         self._whole = io.BytesIO()  # gives its bytes without a copy
 
     def begin(self, headers: httpx.Headers) -> None:
@@ -76,8 +77,7 @@ class BodyReader:
         """Keep `chunk`. Raises DecodeError past the size, ReadTimeout past the time or below the speed."""
         self._came += len(chunk)
         for piece in self._through(self._codings, chunk):
-            _check_size(self._whole.tell() + len(piece))
-            self._whole.write(piece)
+            self._keep(piece)
         now = self._check_time()
         self._began_at = now if self._began_at is None else self._began_at
         if now - self._began_at > _PATIENCE and self._came < (now - self._began_at) * _SLOWEST:
@@ -89,7 +89,17 @@ class BodyReader:
             if coding.is_cut:
                 message = f"the body ends in the middle of its {coding.name} data"
                 raise httpx.ReadError(message, request=self._request)
-        return self._whole.getvalue()
+        return self._first or self._whole.getvalue()
+
+    def _keep(self, piece: bytes) -> None:
+        """Put `piece` behind all others. Raises DecodeError past the size."""
+        _check_size(len(self._first) + self._whole.tell() + len(piece))
+        if self._whole.tell() == 0 and not self._first:
+            self._first = piece
+            return
+        self._whole.write(self._first)
+        self._whole.write(piece)
+        self._first = b""
 
     def _through(self, codings: tuple[_Decompressed, ...], data: bytes) -> Iterator[bytes]:
         """What `data` is once every coding is taken off, piece by piece."""

@@ -21,7 +21,7 @@ from apikit_sql.engine.cache import NOT_MODIFIED, Conditions, accepts_kept, ques
 from apikit_sql.engine.graphql import read_answer
 from apikit_sql.engine.network import HOME
 from apikit_sql.engine.oauth2 import MUST_FINISH
-from apikit_sql.engine.pagination import PageRequest, first_request
+from apikit_sql.engine.pagination import PageRequest, first_request, url_of
 from apikit_sql.engine.rate_limit import RateLimitState, in_words
 from apikit_sql.engine.redirect import MOST_REDIRECTS, check_origin, is_home, redirect_target, without_credentials
 from apikit_sql.engine.refusal import Wait, out_of_patience, refused, where
@@ -112,7 +112,8 @@ def exchange(
 
     Under `conditions`, that nothing has changed is an answer, too.
     """
-    response, tried = yield from answer(replace(plan, headers=plan.headers + conditions), access, request)
+    asked = replace(plan, headers=plan.headers + conditions) if conditions else plan
+    response, tried = yield from answer(asked, access, request)
     if response.is_success or (conditions and response.status_code == NOT_MODIFIED):
         return response
     raise refused(plan, access, request, response, "{reason}" + (f", after {tried} attempts" if tried > 1 else ""))
@@ -230,15 +231,14 @@ def delivered(
 def request_of(plan: RequestPlan, request: PageRequest) -> httpx.Request:
     """`request` as it goes out, but for its credential. Raises RequestError where its URL is none."""
     try:
-        url = httpx.URL(request.full_url)
-        _ = url.host  # decoded here, and perhaps no name
+        url = url_of(request.full_url)
     except (httpx.InvalidURL, ValueError):
         message = f"{plan.connector}: {plan.base_url} is not a URL that can be asked."
         raise RequestError(message) from None
     headers = _DEFAULT_HEADERS | {name.lower().encode(): value.encode() for name, value in plan.headers}
     if request.body is not None:
         headers[b"content-type"] = plan.body_type.encode()
-    extensions = {HOME: httpx.URL(plan.base_url).host}
+    extensions = {HOME: url_of(plan.base_url).host}
     return httpx.Request(plan.method, url, headers=list(headers.items()), content=request.body, extensions=extensions)
 
 
@@ -264,27 +264,19 @@ def spent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: in
 def _sent(plan: RequestPlan, access: Access, request: httpx.Request, attempt: int) -> Steps[httpx.Response]:
     """The answer to one request, recorded."""
     started = access.clock()
-    record = RequestRecord(
-        at=started,
-        connector=plan.connector,
-        method=request.method,
-        url=redact_url(str(request.url), access.credential.secrets),
-        status=None,
-        elapsed=0,
-        size=0,
-        attempt=attempt,
-    )
+    url = redact_url(str(request.url), access.credential.secrets)
+    record = partial(RequestRecord, started, plan.connector, request.method, url, attempt=attempt)
     try:
         response = yield from access.sender(Send(request, plan.timeout, request.extensions.get(MUST_FINISH, False)))
     except httpx.TransportError:
-        access.record(replace(record, elapsed=access.clock() - started))
+        access.record(record(status=None, elapsed=access.clock() - started, size=0))
         raise
     except ApikitError as error:
-        access.record(replace(record, elapsed=access.clock() - started))
+        access.record(record(status=None, elapsed=access.clock() - started, size=0))
         message = f"{plan.connector}: {request.method} {request.url.path}: {error}"
         raise type(error)(access.credential.hide(message)) from None
     elapsed = access.clock() - started
-    access.record(replace(record, status=response.status_code, elapsed=elapsed, size=len(response.content)))
+    access.record(record(status=response.status_code, elapsed=elapsed, size=len(response.content)))
     return response
 
 

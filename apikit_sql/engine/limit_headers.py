@@ -84,7 +84,8 @@ def _whole_quota(remaining: object, seconds: object, limit: object, now: float) 
 
 
 def _by_prefix(headers: httpx.Headers, prefix: str, now: float) -> Quota | None:
-    remaining, reset = _number(headers.get(f"{prefix}remaining")), _moment(headers.get(f"{prefix}reset"), now)
+    remaining = _number(headers.get(f"{prefix}remaining"))
+    reset = None if remaining is None else _moment(headers.get(f"{prefix}reset"), now)
     if remaining is None or reset is None:
         return None
     limit = headers.get(f"{prefix}limit", "").partition(",")[0].partition(";")[0]  # 100, 100;w=60

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -175,6 +176,14 @@ def _refuse_short(settings: PaginationConfig, page: Page, records: int) -> None:
         raise PaginationError(message)
 
 
+@functools.lru_cache(maxsize=1024)
+def url_of(text: str) -> httpx.URL:
+    """`text` as a URL, parsed once: the link of a page is the next request's. Raises InvalidURL, ValueError."""
+    url = httpx.URL(text)
+    _ = url.host  # decoded here, and perhaps no name
+    return url
+
+
 def follow(request: PageRequest, link: str | None, shown: Callable[[str], str] = str) -> PageRequest | None:
     """The request that `link`, perhaps relative, leads to.
 
@@ -183,8 +192,8 @@ def follow(request: PageRequest, link: str | None, shown: Callable[[str], str] =
     if not link:
         return None
     try:
-        url = str(httpx.URL(urljoin(request.full_url, link)))
-        origin_of(httpx.URL(url).host and url)  # a host or a port may be none
+        url = str(url_of(urljoin(request.full_url, link)))
+        origin_of(url_of(url).host and url)  # a host or a port may be none
     except (httpx.InvalidURL, ValueError):
         message = f"the next link {shown(link)!r} is no URL."
         raise PaginationError(message) from None

@@ -63,9 +63,10 @@ class ScanRecord:
     """One scan as it goes: its own threads write it, anyone may read it.
 
     `state` is 'closed' where the reader wanted no more, as LIMIT does. `is_truncated` tells that `pages` stopped a trip
-    that had more. `drifted` and `unseen` count, by column and by field, the values made NULL and the fields without a
-    column; `doubts` are of what the first page has not told; `unfollowed` are connections of a GraphQL query that had a
-    next page; `skipped` are the errors of trips that were passed over.
+    that had more, and `may_change` that its requests are mutations. `drifted` and `unseen` count, by column and by
+    field, the values made NULL and the fields without a column; `doubts` are of what the first page has not told;
+    `unfollowed` are connections of a GraphQL query that had a next page; `skipped` are the errors of trips that were
+    passed over.
     """
 
     def __init__(
@@ -86,7 +87,7 @@ class ScanRecord:
         self.cache_age: float | None = None  # seconds, of the oldest of them
         self.skipped: list[str] = []
         self.throttled = 0.0  # seconds that requests have waited for a limit or before a retry
-        self.is_truncated = False
+        self.is_truncated = self.may_change = False
         self.drifted: Counter[str] = Counter()
         self.unseen: Counter[str] = Counter()
         self.doubts: set[str] = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import sys
 import threading
 import time
 import weakref
@@ -165,7 +166,7 @@ class Session:
         scan, generation = ScanRecord(), self._samples.generation(plan)
         begin = partial(trip, plan, self._access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
-            found = tuple(page for _, page in islice(pages, most))
+            found = tuple(page for _, page in islice(pages, min(most, sys.maxsize)))
         if not scan.cached_pages:  # else the scan takes them from there itself, and tells
             self._samples.keep(plan, most, found, generation)
         return found
@@ -207,6 +208,7 @@ class Session:
         """
         may_send = allowance(plan.max_requests) if shared is None else shared
         scan = ScanRecord(plan, trips=len(asked), at=self._clock(), allowance=may_send)
+        scan.may_change = True
         return partial(self._mutate, plan, asked, self._access(plan.request, scan), cancelled)
 
     def _mutate(

@@ -1,7 +1,8 @@
 """Pages of one trip or many, fetched ahead of their reader by several workers, and handed on in order.
 
 What to fetch is decided here, where the reader is; workers only fetch, and `pages.py` waits for them. The window opens
-slowly, so that a reader who wants few rows causes few requests, and closes again when that many pages wait for it.
+when the first page was not enough, so that a reader who wants few rows causes one request, and closes again when that
+many pages wait for it.
 """
 
 from __future__ import annotations
@@ -171,13 +172,9 @@ class Window:
             number += 1
 
     def _room(self) -> int:
-        """How many pages may be under way: 1, then from `first_ahead` on 2, 8, 32 with each page taken.
-
-        Fewer where the API refuses so many.
-        """
-        pages_ahead = self._taken + 2 - self._first_ahead
-        opened = 1 if pages_ahead < 1 else 2 << min(2 * (pages_ahead - 1), 16)
-        return int(min(self._concurrency, opened, self._limiter.width))
+        """How many pages may be under way: 1, then from `first_ahead` on all; fewer where the API refuses so many."""
+        is_open = self._taken + 2 > self._first_ahead
+        return int(min(self._concurrency if is_open else 1, self._limiter.width))
 
     def _reading(self, number: int) -> _Reading:
         """The trip that is `number` after the one that is read."""

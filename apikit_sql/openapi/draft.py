@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ from apikit_sql.openapi.schema import Schemas, mapping
 from apikit_sql.openapi.streams import draft_stream
 from apikit_sql.openapi.text import sentence
 
+_BRACKETS = re.compile(r"[][{}]")
+_MOST_OPEN = 200  # brackets in YAML, whose reader takes seconds for more of them
 _ADVICE = (
     "Read it through: an OpenAPI document does not tell everything that a manifest says.",
     "A key_columns candidate is a parameter with a column's name. Make it a key column only where the API answers all",
@@ -129,7 +133,13 @@ def _read_yaml(text: str) -> Any:  # noqa: ANN401 - a stranger's document
     except ImportError:
         message = "a YAML document needs ruamel.yaml: pip install 'apikit_sql[openapi]', or give the document as JSON."
         raise ConfigError(message) from None
+    opened = accumulate(1 if bracket in "[{" else -1 for bracket in _BRACKETS.findall(text))
+    if max(opened, default=0) > _MOST_OPEN:
+        message = "it is nested too deeply"
+        raise ValueError(message)
     try:
-        return YAML(typ="safe").load(text)
+        reader = YAML(typ="safe")
+        reader.composer.warn_double_anchors = False  # the newest counts (YAML 1.2, section 3.2.2.2)
+        return reader.load(text)
     except YAMLError as error:
         raise ValueError(str(error)) from None

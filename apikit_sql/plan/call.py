@@ -31,10 +31,21 @@ def _object(value: object) -> object:
     """A MAP or STRUCT arrives as an object, JSON text as a text that holds one."""
     if isinstance(value, str):
         try:
-            return json.loads(value, parse_float=number_text)
+            return _read_json(value)
         except (ValueError, RecursionError):
             return value
     return value
+
+
+def _read_json(text: str) -> Any:  # noqa: ANN401 - any JSON value
+    """The JSON value `text`, its numbers as they were written.
+
+    Raises ValueError for what is none, or has half a surrogate pair in it, which nothing can be called or sent as.
+    """
+    found = json.loads(text, parse_float=number_text)
+    if "\\ud" in text.lower():
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
 
 
 def _keys(value: object) -> object:
@@ -103,9 +114,15 @@ def read_call(text: str) -> Call:
 
 
 def read_arguments(text: str) -> dict[str, Any]:
-    """The JSON object `text`, its numbers as they were written."""
-    given = json.loads(text, parse_float=number_text)
-    assert isinstance(given, dict)  # noqa: S101 - our own macros wrote it
+    """The JSON object `text`, its numbers as they were written. Raises CallError for what cannot be read as one."""
+    try:
+        given = _read_json(text)
+    except (ValueError, RecursionError) as error:  # very long numbers, deep nesting
+        message = f"apikit: the arguments cannot be read: {error}"
+        raise CallError(message) from None
+    if not isinstance(given, dict):
+        message = "apikit: the arguments are no object of names and values."
+        raise CallError(message)
     return given
 
 

@@ -263,8 +263,8 @@ def filled_path(call: Call, path: str) -> str:
 def checked_headers(headers: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """`headers` as pairs. Raises CallError for one that HTTP cannot carry."""
     for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name) or not value.isprintable():
-            message = f"apikit: the header {name!r} has characters that HTTP cannot carry."
+        if not _HEADER_NAME.fullmatch(name) or not value.isprintable() or value != value.strip():
+            message = f"apikit: the header {name!r} has characters that HTTP cannot carry, or spaces around its value."
             raise CallError(message)
     return tuple(headers.items())
 

@@ -130,8 +130,15 @@ def rfc3339(text: str) -> str:
 
 
 def times_of(sql_type: str) -> Times:
-    """Where a value of `sql_type`, a type as DuckDB writes it, has its times; JSON does not tell them from texts."""
-    return _times(["", *reversed(_TOKEN.findall(sql_type))]) if sql_type else False
+    """Where a value of `sql_type`, a type as DuckDB writes it, has its times; JSON does not tell them from texts.
+
+    Raises CallError for what DuckDB would not write.
+    """
+    try:
+        return _times(["", *reversed(_TOKEN.findall(sql_type))]) if sql_type else False
+    except (IndexError, RecursionError):
+        message = "apikit: the type of an option cannot be read."
+        raise CallError(message) from None
 
 
 def times_at(times: Times, name: str) -> Times:

@@ -53,17 +53,18 @@ class PageReader:
         self._trip, self._own = -1, condition
 
     def read(self, number: int, page: Page) -> pa.RecordBatch:
-        """The batch of `page`, which is of the trip of this number."""
+        """The batch of `page`, which is of the trip of this number: the rows and columns wanted, in storage types."""
         trip = self._trips[number]
         if number != self._trip:
             self._trip, self._own = number, self._condition_of(trip)
         batch = self._decoder.decode(page, dict(trip.fills))
         _check_given(page, trip, self._table, batch)
-        return project(batch if self._own is None else batch.filter(self._own), self._output)
+        return (batch if self._own is None else batch.filter(self._own)).select(self._promised.names)
 
     def joined(self, batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
         """One batch of all the rows of `batches`, which has exactly the promised schema."""
-        return gate(batches[0] if len(batches) == 1 else pa.concat_batches(batches), self._promised)
+        whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+        return gate(project(whole, self._output), self._promised)
 
     def _condition_of(self, trip: Trip) -> pc.Expression | None:
         """The rows wanted of `trip`: of several trips, each brings only those that have its own key values.
@@ -144,7 +145,7 @@ def _check_given(page: Page, trip: Trip, table: Sequence[Column], batch: pa.Reco
 
 def _key_fields(keys: Keys, columns: Sequence[Column]) -> Iterator[tuple[tuple[Scalar, list[str]], object]]:
     """The type and the path of each key that is a column or a field of one; names are alike without case."""
-    by_name = {column.name.lower(): column for column in columns}
+    by_name = {column.name.lower(): column for column in columns} if keys else {}
     for key, value in keys:
         name, *steps = key.lower().split(".")
         column = by_name.get(name)

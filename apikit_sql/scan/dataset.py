@@ -219,5 +219,5 @@ def _next_batch(table: ApiTable, rows: Iterator[pa.RecordBatch]) -> pa.RecordBat
 
 
 def safe_text(error: ApikitError) -> str:
-    """The message as DuckDB can carry it: NUL would end it, and it is kept short."""
-    return str(error).replace("\0", "").rstrip().encode()[:_LONGEST_TEXT].decode(errors="ignore")
+    """The message as DuckDB can carry it: NUL would end it, half a surrogate pair is no text, and it is kept short."""
+    return str(error).replace("\0", "").rstrip().encode(errors="replace")[:_LONGEST_TEXT].decode(errors="ignore")

@@ -13,6 +13,7 @@ gives them their own.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -53,6 +54,7 @@ class PageDecoder:
         table = wanted if table is None else table
         whole = [column for column in table if not column.path and column not in wanted]  # then records are no objects
         self._columns = tuple(column for column in (*wanted, *whole) if not column.is_rest)
+        self._shape_of = functools.lru_cache(maxsize=8)(functools.partial(shape_of, self._columns))  # hashes no columns
         self._schema = pa.schema([(column.name, storage_type(column.type)) for column in wanted])
         self._rest = next((column.name for column in wanted if column.is_rest), None)
         self._known = known_fields(table)
@@ -90,7 +92,7 @@ class PageDecoder:
         for mode in self._modes:
             misfits = Misfits() if self._nulls_misfits and mode == "lenient" else None
             try:
-                arrays = _arrays(page, shape_of(self._columns, frozenset(fills), mode=mode), Filling(fills, misfits))
+                arrays = _arrays(page, self._shape_of(frozenset(fills), mode=mode), Filling(fills, misfits))
             except Misfit:
                 continue
             except msgspec.ValidationError as error:

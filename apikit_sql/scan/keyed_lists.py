@@ -53,7 +53,7 @@ def read_whole(
         new_decoder = partial(PageDecoder, table=columns, on_drift=plan.on_drift, record=scan.record)
         reader = PageReader(trips, columns, columns, None, new_decoder)
         for number, page in scan.pages:
-            batch = reader.read(number, page)
+            batch = reader.joined([reader.read(number, page)])
             scan.record.rows += batch.num_rows
             found[number].append(batch)
     return found, scan.record

@@ -137,7 +137,7 @@ def _with_types(plan: ScanPlan, columns: tuple[Column, ...]) -> tuple[Column, ..
 def infer_type(values: Iterable[Any], depth: int = 0) -> ColumnType:
     """The narrowest type that holds every one of `values` exactly; nulls fit all."""
     seen = [value for value in values if value is not None]
-    kinds = {type(value) for value in seen}
+    kinds = set(map(type, seen))
     if kinds == {bool}:
         return Scalar("BOOLEAN")
     if kinds == {int}:

@@ -241,8 +241,7 @@ def _or_other(kind: Any, *, mode: Mode) -> Any:  # noqa: ANN401 - types made at 
 
 def _json_texts(values: Sequence[Any], _: Misfits | None) -> pa.Array:
     """The values' own JSON texts; null, and a field of an object that is null, is NULL."""
-    texts = [None if value is None else bytes(value).decode() for value in values]
-    texts = [None if text == "null" else text for text in texts]
+    texts = [None if value is None or (own := str(value, "utf-8")) == "null" else own for value in values]
     for text in texts:
         if text is not None:
             _check_json(text)  # a Raw is delimited, not validated

@@ -9,15 +9,14 @@ from functools import partial
 from typing import Any
 
 from apikit_sql.errors import ApikitWarning, CallError
+from apikit_sql.plan.call import read_arguments
 from apikit_sql.plan.planner import is_base_url
 from apikit_sql.scan.dataset import ScannedDataset
 from apikit_sql.sql import catalog
 from apikit_sql.sql.attach import Attached
 from apikit_sql.sql.database import Database, raised_as_text
-from apikit_sql.sql.dbt_export import export_dataset, export_query_dataset
 from apikit_sql.sql.dry_run import dry_run_dataset
 from apikit_sql.sql.explain import recorded
-from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset
 from apikit_sql.sql.introspection import (
     errors_dataset,
     help_dataset,
@@ -28,6 +27,7 @@ from apikit_sql.sql.introspection import (
     scans_dataset,
 )
 from apikit_sql.sql.permissions import definition
+from apikit_sql.sql.questions import needed
 from apikit_sql.sql.records_dataset import Row
 from apikit_sql.sql.registry_tables import attached_dataset, connectors_dataset, detached_dataset, streams_dataset
 from apikit_sql.sql.seam import HAS_READABLE_RELATIONS
@@ -37,6 +37,7 @@ from apikit_sql.sql.tables import apikit_dataset, graphql_dataset
 #: What asks an API, now or when it is read.
 _SENDING = frozenset({catalog.STREAM, *(f.name for f in (catalog.APIKIT, catalog.GRAPHQL, *catalog.PROBING))})
 _OF_WEBHOOKS = frozenset(each.name for each in (catalog.WEBHOOK_START, catalog.WEBHOOK_STOP, catalog.WEBHOOKS))
+_OF_DBT = frozenset({catalog.DBT_EXPORT.name, catalog.DBT_EXPORT_QUERY.name})
 _OF_THE_NEWEST = {
     catalog.SCANS.name: scans_dataset,
     catalog.ERRORS.name: errors_dataset,
@@ -63,10 +64,8 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
             return recorded(database, question, answer)
         case catalog.DRY_RUN.name:
             return dry_run_dataset(text, database.permissions)
-        case catalog.DBT_EXPORT.name:
-            return export_dataset(text, database, partial(_in_stream, database))
-        case catalog.DBT_EXPORT_QUERY.name:
-            return export_query_dataset(text, database, partial(_in_stream, database))
+        case name if name in _OF_DBT:
+            return _of_dbt(database, name, text)
         case name if name in _OF_WEBHOOKS:
             return _of_webhooks(database, name, text)
         case name if name in _SENDING:
@@ -74,7 +73,7 @@ def _dataset(database: Database, question: Mapping[str, str]) -> ScannedDataset:
         case name if name in _OF_THE_NEWEST:
             return _OF_THE_NEWEST[name](database.permissions.session, read_newest(name, text))
         case other:
-            return _dataset_of_texts(database, other, json.loads(text))
+            return _dataset_of_texts(database, other, read_arguments(text))
 
 
 def _of_api(database: Database, question: Mapping[str, str], text: str) -> ScannedDataset:
@@ -85,12 +84,13 @@ def _of_api(database: Database, question: Mapping[str, str], text: str) -> Scann
             return apikit_dataset(text, permissions, database.new_scan, database.may_reach_outside)
         case catalog.GRAPHQL.name:
             return graphql_dataset(text, permissions, database.new_scan, database.may_reach_outside)
-        case catalog.INSPECT.name:
-            return inspect_dataset(text, database.reach, in_stream)
-        case catalog.SCHEMA.name:
-            return schema_dataset(text, database.reach, in_stream)
+        case catalog.INSPECT.name | catalog.SCHEMA.name:
+            from apikit_sql.sql.inspect_tables import inspect_dataset, schema_dataset  # noqa: PLC0415 - few want it
+
+            of_probes = inspect_dataset if question["function"] == catalog.INSPECT.name else schema_dataset
+            return of_probes(text, database.reach, in_stream)
         case _:
-            table = database.catalogs.table(question["table"])
+            table = database.catalogs.table(needed(question, "table"))
             return stream_dataset(table, text, database.reach(table.connector))
 
 
@@ -99,12 +99,25 @@ def _in_stream(database: Database, work: Callable[[], list[Row]]) -> list[Row]:
     return raised_as_text(database.permissions.session, work, end="\n")
 
 
+def _of_dbt(database: Database, function: str, text: str) -> ScannedDataset:
+    """The table of a function that writes what dbt reads."""
+    from apikit_sql.sql.dbt_export import export_dataset, export_query_dataset  # noqa: PLC0415 - few want it
+
+    export = export_dataset if function == catalog.DBT_EXPORT.name else export_query_dataset
+    return export(text, database, partial(_in_stream, database))
+
+
 def _of_webhooks(database: Database, function: str, text: str) -> ScannedDataset:
     """The table of a function that is about receivers."""
     from apikit_sql.sql.webhooks import receivers_dataset, start_dataset, stop_dataset  # noqa: PLC0415 - few want it
 
+    if function != catalog.WEBHOOKS.name:
+        database.permissions.check_receivers(function)
     if function == catalog.WEBHOOK_START.name:
         database.permissions.check_network(database.may_reach_outside)
+        if not database.may_reach_outside():
+            message = f"{function} opens a port, and enable_external_access is false."
+            raise CallError(message)
         return start_dataset(text, database.webhooks, partial(_in_stream, database))
     name = _text(function, "name", json.loads(text)["name"])
     if function == catalog.WEBHOOKS.name:

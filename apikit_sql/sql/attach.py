@@ -222,8 +222,8 @@ class Catalogs:
 def _refuse_taken(cursor: Con, name: str) -> None:
     """Raise CallError where a statement could not tell the catalog `name` from another one, or from a schema."""
     taken = cursor.execute(
-        "SELECT 'a database' FROM duckdb_databases() WHERE lower(database_name) = lower($name) "
-        "UNION ALL SELECT 'a schema' FROM duckdb_schemas() WHERE lower(schema_name) = lower($name) LIMIT 1",
+        "SELECT 'a database' FROM system.main.duckdb_databases() WHERE lower(database_name) = lower($name) "
+        "UNION ALL SELECT 'a schema' FROM system.main.duckdb_schemas() WHERE lower(schema_name) = lower($name) LIMIT 1",
         {"name": name},
     ).fetchall()
     if taken:
@@ -236,14 +236,14 @@ def _refuse_taken(cursor: Con, name: str) -> None:
 
 def _database_id(cursor: Con, name: str) -> int:
     """DuckDB's number of the database `name`, -1 where it has none."""
-    query = "SELECT database_oid FROM duckdb_databases() WHERE lower(database_name) = lower(?)"
+    query = "SELECT database_oid FROM system.main.duckdb_databases() WHERE lower(database_name) = lower(?)"
     found = cursor.execute(query, [name]).fetchall()  # all: an unread result would keep the cursor busy
     return int(found[0][0]) if found else -1
 
 
 def _is_whole(cursor: Con, attached: Attached) -> bool:
     """Whether DuckDB has a view for each table; someone may have dropped one."""
-    query = "SELECT view_name FROM duckdb_views() WHERE database_oid = ? AND NOT internal"
+    query = "SELECT view_name FROM system.main.duckdb_views() WHERE database_oid = ? AND NOT internal"
     views = {name for (name,) in cursor.execute(query, [attached.database]).fetchall()}
     return {table.name for table in attached.tables if not table.error} <= views
 

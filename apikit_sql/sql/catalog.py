@@ -61,6 +61,11 @@ class Function:
         """The name of the Python function: one for all tables, and one for each scalar function."""
         return f"__{self.name}" if self.returns else BIND_FUNCTION
 
+    @property
+    def from_caller(self) -> Mapping[str, str]:
+        """What a table function takes along from where its call stands, as SQL expressions by name."""
+        return _FROM_CALLER.get(self.name, {})
+
     def macro_sql(self, *, temporary: bool) -> str:
         """The statement that makes the function callable."""
         return f"CREATE OR REPLACE {'TEMP ' if temporary else ''}MACRO {self.signature} AS {self._body()}"
@@ -69,8 +74,8 @@ class Function:
         if self.returns:
             given = [arguments_sql(self.arguments), *([_STATEMENT, _MARK] if self.method else [])]
             return f"{self.behind}({', '.join(given)})"
-        from_caller = _FROM_CALLER.get(self.name, {})
-        return f"TABLE FROM {bind_sql(call_sql({'function': literal(self.name)}, self.arguments, from_caller))}"
+        question = call_sql({"function": literal(self.name)}, self.arguments, self.from_caller)
+        return f"TABLE FROM {bind_sql(question)}"
 
 
 APIKIT = Function(
@@ -266,11 +271,14 @@ TABLE_FUNCTIONS = (
     STREAMS, ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, WEBHOOKS, DBT_EXPORT, DBT_EXPORT_QUERY, HELP,
 )  # fmt: skip
 
-_OF_A_STATEMENT = {"search_path": "current_setting('search_path')", "time_zone": "current_setting('TimeZone')"}
+_OF_A_STATEMENT = {
+    "search_path": "system.main.current_setting('search_path')",
+    "time_zone": "system.main.current_setting('TimeZone')",
+}
 #: What a question takes along from where its call stands, as SQL expressions.
 _FROM_CALLER = {
-    DETACH.name: {"current": "current_database()"},
-    WEBHOOK_START.name: {"catalog": "current_database()", "schema": "current_schema()"},
+    DETACH.name: {"current": "system.main.current_database()"},
+    WEBHOOK_START.name: {"catalog": "system.main.current_database()", "schema": "system.main.current_schema()"},
     EXPLAIN.name: _OF_A_STATEMENT,
     DBT_EXPORT_QUERY.name: _OF_A_STATEMENT,
 }

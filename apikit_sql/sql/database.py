@@ -74,7 +74,10 @@ class Database:
             cancelled.set()
 
     def may_reach_outside(self) -> bool:
-        """Whether DuckDB itself may read files and URLs; asked of the database, for SQL could claim anything."""
+        """Whether DuckDB itself may read files and URLs; asked of the database, for SQL could claim anything.
+
+        Where only cursors are left, none of which can be asked, it is what was known last, first of all when installed.
+        """
         cursor = self.names.cursor()
         if cursor is not None:
             self._may_reach_outside = may_reach_outside(cursor)
@@ -132,27 +135,35 @@ def database_of(con: duckdb.DuckDBPyConnection) -> Database | None:
 
 def known_database(con: duckdb.DuckDBPyConnection) -> Database:
     """What the connections of `con`'s database share, which has our functions."""
-    ((key,),) = con.execute(f"""SELECT {BIND_FUNCTION}('{{"function": "key"}}')""").fetchall()
+    ((key,),) = con.execute(f"""SELECT system.main.{BIND_FUNCTION}('{{"function": "key"}}')""").fetchall()
     return _DATABASES[key]
 
 
 def _is_in_transaction(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the statements of `con` belong to one transaction, rather than each to one of its own."""
-    first, second = (con.execute("SELECT txid_current()").fetchall() for _ in range(2))
+    first, second = (con.execute("SELECT system.main.txid_current()").fetchall() for _ in range(2))
     return first == second
 
 
 def definitions(con: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, str]:
     """The functions of these names that `con` can call, with what their macros stand for."""
-    query = "SELECT function_name, macro_definition FROM duckdb_functions() WHERE list_contains(?, function_name)"
+    query = (
+        "SELECT function_name, macro_definition FROM system.main.duckdb_functions() "
+        "WHERE list_contains(?, function_name)"
+    )
     return {name: body or "" for name, body in con.execute(query, [list(names)]).fetchall()}
 
 
 def raised_as_text(session: Session, work: Callable[[], T], *, end: str = "") -> T:
-    """What `work` gives. An error of ours leaves as its text and `end` alone, and stays on the session."""
+    """What `work` gives. An error of ours leaves as its text and `end` alone, and stays on the session.
+
+    So does what is nested too deeply for Python.
+    """
     try:
         return work()
     except ApikitError as error:
         session.remember(error)
         kind, text = type(error), safe_text(error) + end
+    except RecursionError:
+        kind, text = CallError, "apikit: a value is nested too deeply." + end
     raise kind(text)

@@ -26,7 +26,7 @@ from apikit_sql.sql.catalog import DBT_EXPORT, DBT_EXPORT_QUERY, FUNCTIONS, lite
 from apikit_sql.sql.database import Database
 from apikit_sql.sql.inspect_tables import Guard
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
-from apikit_sql.sql.seam import prepare, result_table
+from apikit_sql.sql.seam import prepare, result_table, see_as_caller
 from apikit_sql.sql.streams import Reach
 
 _EXPORTED = columns_of_types({"file": "VARCHAR", "action": "VARCHAR", "rows": "BIGINT"})
@@ -108,9 +108,7 @@ def _selected(given: Mapping[str, Any], database: Database) -> Fetched:
         prepare(cursor)
         for function in FUNCTIONS:
             cursor.execute(function.macro_sql(temporary=True))
-        cursor.execute(f"SET TimeZone = {literal(given['time_zone'])}")
-        if given["search_path"]:
-            cursor.execute(f"SET search_path = {literal(given['search_path'])}")
+        see_as_caller(cursor, given["time_zone"], given["search_path"])
         if [each.type for each in cursor.extract_statements(given["sql"])] != [duckdb.StatementType.SELECT]:
             message = f"{DBT_EXPORT_QUERY.name}: the text must be one SELECT."
             raise CallError(message)

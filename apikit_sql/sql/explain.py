@@ -6,7 +6,6 @@ plan. It is told while it is read, not while it is bound: only then can a subque
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +30,7 @@ from apikit_sql.sql.catalog import (
 )
 from apikit_sql.sql.database import Database
 from apikit_sql.sql.plan_tree import PlanScan, without_values, words
+from apikit_sql.sql.questions import arguments_of, check_arguments, needed, read_question, read_variables
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
 from apikit_sql.sql.registry_tables import attached_dataset, detached_dataset
 from apikit_sql.sql.rehearsal import rehearsed
@@ -45,7 +45,10 @@ _COLUMNS = columns_of_types(
 )  # fmt: skip
 #: The type of the rows, as SQL has it.
 EXPLAINED = "STRUCT(" + ", ".join(f"{column.name} {column.type}" for column in _COLUMNS) + ")[]"
-_VARIABLES = "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) FROM duckdb_variables())"
+_VARIABLES = (
+    "(SELECT CAST(to_json(list({name: name, type: type, value: value})) AS VARCHAR) "
+    "FROM system.main.duckdb_variables())"
+)
 #: What is written down as called, and not read.
 _PROBING = frozenset(each.name for each in PROBING)
 _DOING_NOTHING = frozenset(each.name for each in (ATTACH, DETACH, WEBHOOK_START, WEBHOOK_STOP, *EXPORTING))
@@ -64,7 +67,10 @@ def reading(arguments: str) -> str:
 def explained(database: Database, calls: pa.Array, variables: pa.Array) -> pa.Array:
     """A row for each scan of each call's SELECT. Raises CallError for anything else, and what a bind of it raises."""
     pairs = zip(calls.to_pylist(), variables.to_pylist(), strict=True)
-    found = [_rows(database, {**json.loads(call), "variables": json.loads(known or "[]")}) for call, known in pairs]
+    found = [
+        _rows(database, {**arguments_of(EXPLAIN, call), "variables": read_variables(known or "[]")})
+        for call, known in pairs
+    ]
     return pa.array(found, pa.list_(pa.struct(list(RecordsDataset(_COLUMNS, lambda: ()).schema))))
 
 
@@ -80,7 +86,8 @@ def recorded(
     database: Database, question: Mapping[str, str], answer: Callable[[Database, Mapping[str, str]], ScannedDataset]
 ) -> ScannedDataset:
     """What `answer` gives to the question within `question`, its scans written down instead of read."""
-    recording, asked = _known(database, question), json.loads(question["question"])
+    recording, asked = _known(database, question), read_question(needed(question, "question"))
+    check_arguments(asked["function"], asked.get("arguments", ""))
     try:
         match asked["function"]:
             case EXPLAIN.name:
@@ -97,12 +104,12 @@ def recorded(
 
 def called(database: Database, question: Mapping[str, str]) -> str:
     """Nothing: that a function of a row is called is written down."""
-    _known(database, question).called.add(question["name"])
+    _known(database, question).called.add(needed(question, "name"))
     return ""
 
 
 def _known(database: Database, question: Mapping[str, str]) -> Recording:
-    recording = database.recordings.get(question["recording"])
+    recording = database.recordings.get(needed(question, "recording"))
     if recording is None:
         message = "no statement is explained here."
         raise CallError(message)

@@ -6,7 +6,6 @@ That one takes a text (a "native" function to DuckDB: on 1.x it is called in a t
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Mapping
 from types import FrameType
@@ -14,6 +13,7 @@ from types import FrameType
 import duckdb
 import pyarrow as pa
 
+from apikit_sql.errors import CallError
 from apikit_sql.sql import catalog
 from apikit_sql.sql.answers import answer
 from apikit_sql.sql.catalog import BIND_FUNCTION, EXPLAIN_FUNCTION, MARK_FUNCTION, SCALAR_FUNCTIONS, Function
@@ -21,6 +21,7 @@ from apikit_sql.sql.database import Database, keep, know, raised_as_text
 from apikit_sql.sql.explain import EXPLAINED, called, explained, reading
 from apikit_sql.sql.mutations import outcomes
 from apikit_sql.sql.permissions import Permissions
+from apikit_sql.sql.questions import check_arguments, needed, read_question
 from apikit_sql.sql.scalars import values
 
 Work = Callable[..., object]
@@ -68,13 +69,16 @@ def _bind(database: Database) -> Work:
     """The function behind all tables."""
 
     def bind(call: str) -> str:
-        caller = sys._getframe(1)  # noqa: SLF001 - at the entry it is the frame that called DuckDB; 1.x looks there
-        return _text(database, json.loads(call), caller)
+        try:
+            caller = sys._getframe(1)  # noqa: SLF001 - at the entry it is the frame that called DuckDB; 1.x looks there
+        except ValueError:
+            caller = None
+        return _text(database, read_question(call), caller)
 
     return bind
 
 
-def _text(database: Database, question: Mapping[str, str], caller: FrameType) -> str:
+def _text(database: Database, question: Mapping[str, str], caller: FrameType | None) -> str:
     """The key of the database, or the SQL text that reads one call's rows."""
     match question["function"]:
         case "key":
@@ -82,7 +86,11 @@ def _text(database: Database, question: Mapping[str, str], caller: FrameType) ->
         case catalog.CALLED:
             return called(database, question)
         case catalog.EXPLAIN.name:
-            return reading(question["arguments"])
+            return reading(needed(question, "arguments"))
+    if caller is None:  # one of DuckDB's threads evaluates it row by row: nobody binds a statement
+        message = f"apikit: {BIND_FUNCTION} is asked by macros alone, while a statement is bound."
+        raise CallError(message)
+    check_arguments(question["function"], question.get("arguments", ""))
     dataset = raised_as_text(database.permissions.session, lambda: answer(database, question))
     return database.names.text_for(dataset, caller)
 

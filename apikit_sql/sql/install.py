@@ -85,6 +85,7 @@ def install(  # noqa: PLR0913 - each is an option of its own, by name
             database = register(con, permissions)
         database.permissions = permissions
         database.names.join(con)
+        database.may_reach_outside()
     prepare(con)
     _create_macros(con, is_first=is_first)
     for name in _names(attach):
@@ -121,7 +122,9 @@ def _refuse_own_macros(con: duckdb.DuckDBPyConnection) -> None:
 
 def _is_in_memory(con: duckdb.DuckDBPyConnection) -> bool:
     """Whether the connection's own catalog is in memory, so that a macro there is never stored."""
-    paths = con.execute("SELECT path FROM duckdb_databases() WHERE database_name = current_catalog()").fetchall()
+    paths = con.execute(
+        "SELECT path FROM system.main.duckdb_databases() WHERE database_name = system.main.current_catalog()"
+    ).fetchall()
     return paths == [(None,)]
 
 

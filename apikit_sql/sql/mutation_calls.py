@@ -23,7 +23,7 @@ from apikit_sql.sql.catalog import MUTATIONS
 _NOT_AGAIN = "not sent again: an equal row was, just before."
 _MOST = 1_000  # calls that are remembered; a statement needs its own until it has run
 #: Statements that DuckDB runs as often as it is told to.
-CREATE = duckdb.StatementType.CREATE
+CREATE, SELECT = duckdb.StatementType.CREATE, duckdb.StatementType.SELECT
 _RUN_ONCE = frozenset({CREATE, duckdb.StatementType.INSERT, duckdb.StatementType.COPY})
 _LONGEST_CREATE = 5  # words: CREATE OR REPLACE TEMP TABLE
 _NAMES = frozenset(each.name.encode() for each in MUTATIONS)
@@ -107,16 +107,28 @@ class MutationCalls:
         return self._known[mark]
 
 
-def check_runs_once(function: str, statement: str | None, cursor: Callable[[], duckdb.DuckDBPyConnection]) -> None:
-    """Raise CallError unless `statement`, which calls `function`, is one that runs once. `cursor` gives what parses."""
+def check_runs_once(
+    function: str, statement: str | None, cursor: Callable[[], duckdb.DuckDBPyConnection], *, selects: bool
+) -> None:
+    """Raise CallError unless `statement`, which calls `function`, is one that runs once, as `selects` may do here.
+
+    `cursor` gives what parses.
+    """
     if statement is None:
         message = f"{function}: the statement is too long. Put its rows into a table, and send them from there."
         raise CallError(message)
-    kinds = [each.type for each in cursor().extract_statements(statement)]
-    if len(kinds) == 1 and kinds[0] in _RUN_ONCE and (kinds[0] != CREATE or _makes_table(statement)):
+    try:
+        kinds = [each.type for each in cursor().extract_statements(statement)]
+    except duckdb.ParserException:  # one that DuckDB has not read itself: somebody calls the function behind ours
+        kinds = []
+    once = _RUN_ONCE | {SELECT} if selects else _RUN_ONCE
+    if len(kinds) == 1 and kinds[0] in once and (kinds[0] != CREATE or _makes_table(statement)):
         return
     this = f"this is {_shown(kinds[0])}" if len(kinds) == 1 else "this may be none. Write it out, as SQL text"
-    message = f"{function} sends only inside CREATE TABLE ... AS, INSERT or COPY; {this}."
+    if len(kinds) > 1 or b"pivot" in _words(statement):
+        this = "a PIVOT without IN (...) runs its source twice. Make a table of that first"
+    places = "SELECT, CREATE TABLE ... AS" if selects else "CREATE TABLE ... AS"
+    message = f"{function} sends only inside {places}, INSERT or COPY; {this}."
     raise CallError(message)
 
 
@@ -165,7 +177,7 @@ def _words(statement: str) -> list[bytes]:
     """The words of a statement, in lower case, without quotes and parentheses."""
     text = statement.encode()
     starts = [at for at, kind in duckdb.tokenize(statement) if kind != duckdb.token_type.comment]
-    ends = [*starts[1:], len(text)]
+    ends = [*starts, len(text)][1:]  # of an empty one, as DuckDB has it for relations, there are none
     return [text[start:end].strip(b'"() \n\t\r').lower() for start, end in zip(starts, ends, strict=True)]
 
 

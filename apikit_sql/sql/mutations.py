@@ -15,7 +15,7 @@ import pyarrow as pa
 from apikit_sql.column_types import parse_type
 from apikit_sql.engine.mutation import Outcome, not_sent
 from apikit_sql.errors import ApikitError, CallError
-from apikit_sql.plan.call import Call, call_of, read_arguments
+from apikit_sql.plan.call import Call, call_of
 from apikit_sql.plan.mutation import Mutation, idempotency_key, plan_mutation
 from apikit_sql.plan.request_plan import ScanPlan
 from apikit_sql.scan.decode import as_declared
@@ -23,6 +23,7 @@ from apikit_sql.scan.scalars import storage_type
 from apikit_sql.sql.catalog import OUTCOME, Function
 from apikit_sql.sql.database import Database
 from apikit_sql.sql.mutation_calls import MutationCall, StructOfOutcome, check_copies, check_runs_once, may_share
+from apikit_sql.sql.questions import arguments_of
 from apikit_sql.sql.streams import Reach
 
 _TYPE = parse_type(OUTCOME)
@@ -52,14 +53,14 @@ def outcomes(
     if not len(calls):
         return _as_structs([])
     call = database.mutation_calls.call(marks[0].as_py())
-    if not database.permissions.runs_once:
-        check_runs_once(function.name, statements[0].as_py(), database.cursor)
+    selects = database.permissions.runs_once
+    check_runs_once(function.name, statements[0].as_py(), database.cursor, selects=selects)
     check_copies(function.name, call, statements[0].as_py())
     texts = calls.to_pylist()
     shares = may_share(statements[0].as_py())
     if shares and (again := database.mutation_calls.answered(call, texts)) is not None:
         return _as_structs(again)
-    rows = [_read(text) for text in texts]
+    rows = [_read(function, text) for text in texts]
     by_connector: dict[str, list[_Row]] = {}
     for row in rows:
         if row.call is not None:
@@ -77,11 +78,11 @@ def outcomes(
     return _as_structs(found)
 
 
-def _read(text: str) -> _Row:
+def _read(function: Function, text: str) -> _Row:
     """The row whose arguments are the JSON object `text`."""
     row = _Row("", "")
     try:
-        given = read_arguments(text)
+        given = arguments_of(function, text)
         if given["connector"] is None or given["path"] is None:
             return row
         row.connector, row.path = str(given["connector"]), str(given["path"])

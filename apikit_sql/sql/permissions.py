@@ -27,7 +27,7 @@ class Permissions:
 
     `connectors` are the names allowed, None for all; `tokens` are an ad-hoc origin's token or reference to it;
     `read_posts` are patterns of its paths that are read by POST. `mutable` are the connectors, and origins of ad-hoc
-    ones, that may be changed. Where `runs_once`, so does every statement, a SELECT too, and may send mutations.
+    ones, that may be changed. Where `runs_once`, so does a SELECT, and may send mutations.
     """
 
     session: Session
@@ -45,6 +45,14 @@ class Permissions:
         name = origin_text(connector) if is_base_url(connector) else connector
         if name not in self.mutable:
             message = f"{function}: {name} may only be read. Else say install(con, allow_mutations=[{name!r}])."
+            raise CallError(message)
+
+    def check_receivers(self, function: str) -> None:
+        """Raise CallError where SQL is limited: it would open ports, and read any variable as a secret."""
+        if not self.ad_hoc or self.connectors is not None:
+            message = (
+                f"{function}: SQL may start and stop no receivers here (installed with ad_hoc=False or connectors=...)."
+            )
             raise CallError(message)
 
     def check_network(self, may_reach_outside: Callable[[], bool]) -> None:

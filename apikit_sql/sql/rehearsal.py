@@ -21,7 +21,7 @@ from apikit_sql.scan.recording import Recording
 from apikit_sql.sql.catalog import BIND_FUNCTION, CALLED, FUNCTIONS, RECORD, SCALAR_FUNCTIONS, literal, object_sql
 from apikit_sql.sql.database import Database
 from apikit_sql.sql.plan_tree import PlanScan, names_of, plan_scans
-from apikit_sql.sql.seam import SURVIVES_NOT_MATERIALIZED, prepare
+from apikit_sql.sql.seam import SURVIVES_NOT_MATERIALIZED, prepare, see_as_caller
 from apikit_sql.sql.table_names import with_calls
 
 Con = duckdb.DuckDBPyConnection
@@ -36,10 +36,11 @@ def rehearsed(database: Database, sql: str, caller: Mapping[str, Any]) -> tuple[
 
     `caller` has the search path, the time zone and the variables that the statement shall see.
     """
-    with _recording(database) as (key, recording), _cursor(database, key, caller) as cursor:
-        recording.called.clear()  # DuckDB has bound the macros
+    with _recording(database) as (key, recording):
         try:
-            return recording, _run(cursor, with_calls(sql))
+            with _cursor(database, key, caller) as cursor:
+                recording.called.clear()  # DuckDB has bound the macros
+                return recording, _run(cursor, with_calls(sql))
         except duckdb.Error as error:
             raise recording.error or _refused(error) from None
 
@@ -65,9 +66,7 @@ def _cursor(database: Database, key: str, caller: Mapping[str, Any]) -> Iterator
             cursor.execute(function.macro_sql(temporary=True))
         for statement in _shadows(database, key):
             cursor.execute(statement)
-        cursor.execute(f"SET TimeZone = {literal(caller['time_zone'])}")
-        if caller["search_path"]:
-            cursor.execute(f"SET search_path = {literal(caller['search_path'])}")
+        see_as_caller(cursor, caller["time_zone"], caller["search_path"])
         _set_variables(cursor, caller["variables"])
         cursor.execute("BEGIN TRANSACTION READ ONLY")
         yield cursor
@@ -81,10 +80,11 @@ def _set_variables(cursor: Con, variables: Sequence[Mapping[str, str]]) -> None:
         if text == "NULL":  # DuckDB writes a missing value of any type so, and an unset variable is NULL
             continue
         try:
-            cursor.execute(f"SET VARIABLE {quoted(name)} = CAST($1 AS {kind})", [text])
+            # parsed and written again: the function behind can be called with any text for a type
+            cursor.execute(f"SET VARIABLE {quoted(name)} = CAST($1 AS {cursor.type(kind)})", [text])
         except duckdb.Error:
             raise CallError(_of_a_variable(name, kind)) from None
-    kept = cursor.execute("SELECT name, type, value FROM duckdb_variables()").fetchall()
+    kept = cursor.execute("SELECT name, type, value FROM system.main.duckdb_variables()").fetchall()
     known = {name.lower(): (kind, text) for name, kind, text in kept}
     for each in variables:
         if each["value"] != "NULL" and known.get(each["name"].lower()) != (each["type"], each["value"]):

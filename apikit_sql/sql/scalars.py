@@ -10,13 +10,14 @@ import pyarrow as pa
 
 from apikit_sql.column_types import JSON, ListOf
 from apikit_sql.connector.protocol import PaginationConfig
-from apikit_sql.plan.call import Call, call_of, read_arguments
+from apikit_sql.plan.call import Call, call_of
 from apikit_sql.plan.planner import plan_call
 from apikit_sql.plan.request_plan import ScanPlan, Trip
 from apikit_sql.scan.decode import as_declared, json_records
 from apikit_sql.sql import catalog
 from apikit_sql.sql.catalog import Function
 from apikit_sql.sql.database import Database
+from apikit_sql.sql.questions import arguments_of
 
 _ONE_PAGE = PaginationConfig(strategy="none")
 
@@ -33,7 +34,7 @@ def values(function: Function, calls: pa.Array, database: Database) -> pa.Array:
 def bodies(calls: pa.Array, database: Database) -> pa.Array:
     """The body of the response to each of `calls`, as JSON; NULL where a call has none to ask."""
     found: dict[str, str] = {}
-    for texts, plans in _by_connector(calls, database):
+    for texts, plans in _by_connector(catalog.GET, calls, database):
         cancelled = database.new_scan()
         asked = [replace(plan.request, pagination=_ONE_PAGE, pages=1) for plan in plans]
         for number, body in database.permissions.session.bodies(plans[0], asked, cancelled):
@@ -45,7 +46,7 @@ def record_lists(calls: pa.Array, database: Database) -> pa.Array:
     """All records of all pages that each of `calls` brings, as a list of JSON; NULL where a call has none to ask."""
     found: dict[str, list[str]] = {}
     session = database.permissions.session
-    for texts, plans in _by_connector(calls, database):
+    for texts, plans in _by_connector(catalog.FETCH, calls, database):
         cancelled = database.new_scan()
         lists: list[list[str]] = [[] for _ in texts]
         trips = [Trip(plan.request) for plan in plans]
@@ -59,11 +60,11 @@ def record_lists(calls: pa.Array, database: Database) -> pa.Array:
     return as_declared(pa.array([found.get(text) for text in calls.to_pylist()], pa.list_(pa.string())), ListOf(JSON))
 
 
-def _by_connector(calls: pa.Array, database: Database) -> list[tuple[list[str], list[ScanPlan]]]:
+def _by_connector(function: Function, calls: pa.Array, database: Database) -> list[tuple[list[str], list[ScanPlan]]]:
     """The distinct calls of each connector with their plans. Nothing is sent before all of them are planned."""
     groups: dict[str, dict[str, Call]] = {}
     for text in dict.fromkeys(calls.to_pylist()):
-        call = _call(read_arguments(text))
+        call = _call(arguments_of(function, text))
         if call is not None:
             groups.setdefault(call.connector, {})[text] = call
     found = []

@@ -19,7 +19,9 @@ from types import FrameType
 import duckdb
 import pyarrow as pa
 
+from apikit_sql.errors import CallError
 from apikit_sql.scan.dataset import ScannedDataset
+from apikit_sql.sql.catalog import literal
 
 #: Whether a relation's SQL text can be read by other statements.
 HAS_READABLE_RELATIONS = int(duckdb.__version__.split(".", 1)[0]) >= 2  # noqa: PLR2004 - DuckDB 2.0
@@ -160,8 +162,23 @@ def _forget_orphans(reference: weakref.ref[DatasetNames]) -> None:
 
 
 def may_reach_outside(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether DuckDB itself may read files and URLs."""
-    return con.execute("SELECT current_setting('enable_external_access')").fetchall() == [(True,)]
+    """Whether DuckDB itself may read files and URLs; a macro `current_setting` of SQL's own does not answer."""
+    return con.execute("SELECT system.main.current_setting('enable_external_access')").fetchall() == [(True,)]
+
+
+def see_as_caller(cursor: duckdb.DuckDBPyConnection, time_zone: str, search_path: str) -> None:
+    """Give `cursor` the time zone and the search path of its caller.
+
+    Raises CallError where the configuration is locked with another time zone than new connections have.
+    """
+    if cursor.execute("SELECT system.main.current_setting('TimeZone')").fetchall() != [(time_zone,)]:
+        try:
+            cursor.execute(f"SET TimeZone = {literal(str(time_zone))}")
+        except duckdb.Error:
+            message = f"the time zone {time_zone!r} cannot be taken over: SET GLOBAL TimeZone before locking."
+            raise CallError(message) from None
+    if search_path:
+        cursor.execute(f"SET search_path = {literal(str(search_path))}")
 
 
 def result_table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
@@ -173,7 +190,7 @@ def result_table(con: duckdb.DuckDBPyConnection, query: str) -> pa.Table:
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
     """Switch on what this version needs to read a named dataset."""
     if not HAS_READABLE_RELATIONS:
-        setting = con.execute("SELECT current_setting('python_enable_replacements')").fetchall()
+        setting = con.execute("SELECT system.main.current_setting('python_enable_replacements')").fetchall()
         if setting != [(True,)]:
             con.execute("SET python_enable_replacements = true")
 

@@ -27,7 +27,7 @@ class Result:
 
 
 class SingleRuns(Connection):
-    """A connection whose statements all run once, by `run`; so a SELECT may send mutations, too.
+    """A connection whose SELECTs run once, by `run`, and so may send mutations, too.
 
     Statements see no Python variables, and the next one ends what the one before has not read.
     """

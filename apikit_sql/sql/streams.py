@@ -70,7 +70,11 @@ def stream_dataset(table: StreamTable, arguments: str, reach: Reach) -> ApiDatas
     """
     given = read_arguments(arguments)
     kind = given.pop("key_type", "")
-    key = {name: value for name, value in (given.pop("key", None) or {}).items() if value != ANY}
+    key = given.pop("key", None) or {}
+    if not isinstance(key, dict):
+        message = f"{table.shown}: the keys are no object of names and values. Call the macro."
+        raise CallError(message)
+    key = {name: value for name, value in key.items() if value != ANY}
     for name, value in key.items():
         if value is None:
             message = f"{table.shown}: {name} is NULL. If it is a variable, it is not set."

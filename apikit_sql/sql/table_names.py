@@ -49,7 +49,10 @@ def call_of(name: str) -> str | None:
     `https://host/path?a=1` is the base URL, the path and `params`; `connector:/path` a connector and a path.
     """
     if name.startswith(("https://", "http://")):
-        parts = urlsplit(name)
+        try:
+            parts = urlsplit(name)
+        except ValueError:  # brackets that hold no IPv6 address
+            return None
         if _FILE.search(parts.path) or not parts.netloc:
             return None
         connector, path, query = f"{parts.scheme}://{parts.netloc}", parts.path or "/", parts.query

@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 
 from apikit_sql.errors import CallError
+from apikit_sql.identifiers import plain
 from apikit_sql.secrets import is_reference
 from apikit_sql.sql.catalog import WEBHOOK_START, WEBHOOK_STOP
 from apikit_sql.sql.records_dataset import RecordsDataset, Row, columns_of_types
@@ -114,11 +115,9 @@ class Webhooks:
 
     def _catalogs(self) -> list[str]:
         con = self.cursor()
-        return (
-            []
-            if con is None
-            else [name for (name,) in con.execute("SELECT database_name FROM duckdb_databases()").fetchall()]
-        )
+        if con is None:
+            return []
+        return [name for (name,) in con.execute("SELECT database_name FROM system.main.duckdb_databases()").fetchall()]
 
 
 def start_dataset(text: str, webhooks: Webhooks, in_stream: InStream) -> RecordsDataset:
@@ -180,7 +179,7 @@ def _wanted(arguments: Mapping[str, Any]) -> Wanted:
         name,
         provider,
         _secrets(arguments["secret"]),
-        _text(arguments, "table_name") or f"{name}_events",
+        _text(arguments, "table_name") or plain(f"{name}_events"),
         arguments["catalog"],
         arguments["schema"],
         Place(

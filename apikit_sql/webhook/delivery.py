@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import parse_qs
@@ -13,6 +14,11 @@ from apikit_sql.redaction import MASK, is_secret_header
 
 _FORM = "application/x-www-form-urlencoded"
 _SIGNATURES = ("-signature",)  # of one delivery: good for nothing else
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+#: An escape in a JSON text: a pair of surrogates, a lone one, or any other.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 
 @dataclass(frozen=True)
@@ -56,13 +62,14 @@ class Post:
 def read_delivery(post: Post, naming: Naming, provider: str, verdict: str) -> Delivery:
     """The delivery that a POST is. Raises DecodeError where it has no JSON."""
     headers = post.headers
-    payload = _payload(naming, post.body, headers)
-    id_text, event = top_texts(payload, naming.id_field, naming.event_field)
+    payload = _without_lone_surrogates(_payload(naming, post.body, headers))
+    fields = [name for name in (naming.id_field, naming.event_field) if name]
+    named = dict(zip(fields, top_texts(payload, *fields), strict=True))
     return Delivery(
         received_at=round(post.received_at * 1_000_000),
         provider=provider,
-        event=_first(headers, naming.event_headers) or event,
-        id=_first(headers, naming.id_headers) or id_text,
+        event=_first(headers, naming.event_headers) or named.get(naming.event_field) or None,
+        id=_first(headers, naming.id_headers) or named.get(naming.id_field) or None,
         headers=json.dumps({name: MASK if _is_secret(name) else value for name, value in headers.items()}),
         payload=payload.decode(),
         verdict=verdict,
@@ -79,6 +86,13 @@ def _payload(naming: Naming, body: bytes, headers: Mapping[str, str]) -> bytes:
         message = f"the form has no field {naming.form}"
         raise DecodeError(message) from None
     return payload.encode()
+
+
+def _without_lone_surrogates(payload: bytes) -> bytes:
+    """The same JSON, U+FFFD for each half of a character that a sender has cut in two: no text can hold it."""
+    if _SURROGATE.search(payload) is None:
+        return payload
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found[1] else found[0], payload)
 
 
 def _first(headers: Mapping[str, str], names: tuple[str, ...]) -> str | None:

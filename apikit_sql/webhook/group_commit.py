@@ -25,8 +25,12 @@ class StoreError(ApikitError):
     """Nothing of a batch was stored, for now; its first line tells why."""
 
 
-class UnreadableError(StoreError):
-    """The one delivery of a batch can never be stored: its payload is no JSON."""
+class RefusedRowError(StoreError):
+    """Nothing of a batch was stored for the sake of a delivery in it, which stands in nobody's way alone."""
+
+
+class UnreadableError(RefusedRowError):
+    """Such a delivery that can never be stored: its payload is no JSON."""
 
 
 class Store(Protocol):
@@ -108,9 +112,17 @@ class GroupCommit:
             batch, is_ending = self._batch()
             if batch:
                 self._write(batch)
-            if (not batch or self.counts.failure) and not self.store.is_there():
+            if (not batch or self.counts.failure) and not self.has_store():
                 is_ending = self.on_gone() or is_ending
         self.store.close()
+
+    def has_store(self) -> bool:
+        """Whether the store is there, as far as can be seen."""
+        try:
+            return self.store.is_there()
+        except Exception as error:  # noqa: BLE001 - the thread must live: who waits is answered by it
+            self.counts.failure = f"{type(error).__name__}: {error}"
+            return True
 
     def _batch(self) -> tuple[list[_Waiting], bool]:
         """What waits, after a while none, and whether it is the last."""
@@ -124,12 +136,16 @@ class GroupCommit:
         return batch, False
 
     def _write(self, batch: list[_Waiting]) -> None:
-        """Store `batch`, and answer. Where together they cannot be stored, each is tried alone."""
+        """Store `batch`, and answer. Where one of them is in the way it is found by halves."""
         error = self._stored([each.delivery for each in batch])
-        if isinstance(error, UnreadableError) and len(batch) > 1:
-            for each in batch:
-                self._write([each])
+        if isinstance(error, RefusedRowError) and len(batch) > 1:
+            middle = len(batch) // 2
+            self._write(batch[:middle])
+            self._write(batch[middle:])
             return
+        if error is not None and not isinstance(error, UnreadableError):
+            self.counts.failed += len(batch)
+            self.counts.failure = str(error)
         for loop in {each.loop for each in batch}:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits for an answer
                 loop.call_soon_threadsafe(_answer, [each.stored for each in batch if each.loop is loop], error)
@@ -138,16 +154,10 @@ class GroupCommit:
         counts = self.counts
         try:
             new = self.store.write(deliveries)
-        except UnreadableError as error:
-            return error
         except StoreError as error:
-            counts.failed += len(deliveries)
-            counts.failure = str(error)
             return error
         except Exception as error:  # noqa: BLE001 - the outermost line of a thread: nobody may wait for ever
-            counts.failed += len(deliveries)
-            counts.failure = f"{type(error).__name__}: {error}"
-            return StoreError(counts.failure)
+            return StoreError(f"{type(error).__name__}: {error}")
         now = time.time()
         counts.new += new
         counts.duplicates += len(deliveries) - new

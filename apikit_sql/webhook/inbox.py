@@ -15,7 +15,7 @@ import duckdb
 from apikit_sql.errors import ConfigError
 from apikit_sql.identifiers import quoted
 from apikit_sql.webhook.delivery import Delivery
-from apikit_sql.webhook.group_commit import StoreError, UnreadableError
+from apikit_sql.webhook.group_commit import RefusedRowError, StoreError, UnreadableError
 
 Con = duckdb.DuckDBPyConnection
 
@@ -32,7 +32,9 @@ _MAY_BE_NULL = {"event", "id"}
 _PAUSES = (0.01, 0.02, 0.04, 0.08)  # seconds after a commit that another transaction has prevented
 _PART = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([^".\s]+))\s*(?:\.|$)')
 _INSERT = "INSERT INTO {} (received_at, {}) SELECT make_timestamptz(unnest($1)), {}"
-_WHERE_NEW = " ON CONFLICT DO NOTHING"  # doubles what a commit costs: said where there is a known id
+#: Doubles what a commit costs: said where there is a known id. DuckDB refuses it where the ids are not unique any more.
+_WHERE_NEW = " ON CONFLICT (provider, id) DO NOTHING"
+_ASK_UNIQUE = "PREPARE is_unique AS INSERT INTO {} (provider, id) SELECT '', '' WHERE false" + _WHERE_NEW
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class Inbox:
         given = [name for name in COLUMNS if name != "received_at"]
         values = ", ".join(f"unnest(${number})" for number in range(2, 2 + len(given)))
         self._insert = _INSERT.format(name, ", ".join(given), values)
+        self._ask_unique = _ASK_UNIQUE.format(name)
 
     def open(self) -> None:
         """Make the table where it is not there yet. Raises ConfigError where it is no inbox, or cannot be written."""
@@ -86,6 +89,10 @@ class Inbox:
                 time.sleep(pause)
             except duckdb.ConversionException as error:
                 raise UnreadableError(_first_line(error)) from None
+            except duckdb.ConstraintException as error:
+                raise RefusedRowError(_first_line(error)) from None
+            except duckdb.BinderException as error:
+                raise StoreError(self._lacking() or _first_line(error)) from None
             except duckdb.Error as error:
                 raise StoreError(_first_line(error)) from None
         message = "another transaction is in the way"
@@ -108,12 +115,29 @@ class Inbox:
             message = "the database is closed"
             raise StoreError(message)
         try:
+            con.begin()
+            con.execute(self._ask_unique)  # the table may be another one by now
             ((new,),) = con.execute(self._insert, parameters).fetchall()
+            con.commit()
         except duckdb.ConstraintException:
+            con.rollback()
             ((new,),) = con.execute(self._insert + _WHERE_NEW, parameters).fetchall()
         finally:
             con.close()
         return int(new)
+
+    def _lacking(self) -> str:
+        """What the table lacks to be an inbox, in words; nothing where that cannot be seen."""
+        con = self._own_cursor()
+        if con is None:
+            return ""
+        try:
+            lacks = _lacks(con, self._name)
+        except duckdb.Error:
+            return ""
+        finally:
+            con.close()
+        return f"the table {self._name} lacks {lacks}" if lacks else ""
 
     def _own_cursor(self) -> Con | None:
         """A connection that outlives its owner's: who closes theirs meanwhile takes nothing from a commit."""
@@ -135,7 +159,7 @@ def table_name(text: str, catalog: str, schema: str, catalogs: Sequence[str]) ->
     match parts:
         case [table]:
             return TableName(catalog, schema, table)
-        case [first, table] if first in catalogs:
+        case [first, table] if first.lower() in {each.lower() for each in catalogs}:
             return TableName(first, "main", table)
         case [first, table]:
             return TableName(catalog, first, table)
@@ -153,7 +177,15 @@ def _create(name: TableName) -> str:
 
 def _check(con: Con, name: TableName) -> None:
     """Raise ConfigError where the table has other columns, or would take a delivery twice."""
-    where = "database_name = $1 AND schema_name = $2 AND table_name = $3"
+    lacks = _lacks(con, name)
+    if lacks:
+        message = f"webhook: the table {name} is no inbox, it lacks {lacks}. Name another, which is made as it must be."
+        raise ConfigError(message)
+
+
+def _lacks(con: Con, name: TableName) -> str:
+    """The columns that the table lacks, and the constraint that keeps each id unique; names have no case in DuckDB."""
+    where = "lower(database_name) = lower($1) AND lower(schema_name) = lower($2) AND lower(table_name) = lower($3)"
     place = [name.catalog, name.schema, name.table]
     columns = dict(con.execute(f"SELECT column_name, data_type FROM duckdb_columns() WHERE {where}", place).fetchall())  # noqa: S608
     wrong = [f"{each} {kind}" for each, kind in COLUMNS.items() if columns.get(each) != kind]
@@ -162,10 +194,7 @@ def _check(con: Con, name: TableName) -> None:
             AND list_sort(constraint_column_names) = ['id', 'provider']""",  # noqa: S608
         place,
     ).fetchall()
-    if wrong or not unique:
-        lacks = ", ".join([*wrong, *([] if unique else ["UNIQUE (provider, id)"])])
-        message = f"webhook: the table {name} is no inbox, it lacks {lacks}. Name another, which is made as it must be."
-        raise ConfigError(message)
+    return ", ".join([*wrong, *([] if unique else ["UNIQUE (provider, id)"])])
 
 
 def _each_once(deliveries: Sequence[Delivery]) -> list[Delivery]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import os
+import sys
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,8 @@ from apikit_sql.webhook.delivery import Delivery
 from apikit_sql.webhook.group_commit import StoreError
 
 _Key = tuple[str, str]
+_BEGINNING = b'{"received_at": "'  # of each of our lines
+_FAR = 2**31 - 2  # bytes: where Windows locks, which would keep others from reading what it locks
 
 
 class Journal:
@@ -29,25 +32,20 @@ class Journal:
 
     def open(self) -> None:
         """Open the file, and learn which deliveries it has. Raises OutputError where that cannot be."""
-        if self._path is None:
-            return
-        try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-            self._known = self._read()
-        except (OSError, DecodeError) as error:
-            self.close()
-            message = f"webhook: {self._path} cannot be used: {getattr(error, 'strerror', None) or error}."
-            raise OutputError(message) from None
+        if self._path is not None:
+            self._known = set()
+            self._open(self._path)
 
     def write(self, deliveries: Sequence[Delivery]) -> int:
         """How many were new, all in the file now, each once. Raises StoreError where none is."""
+        file = None if self._path is None else self._file_at(self._path)
         fresh: dict[_Key | int, Delivery] = {}
         for number, each in enumerate(deliveries):
             key = (each.provider, each.id) if each.id is not None else number
             if key not in self._known:
                 fresh.setdefault(key, each)
-        if self._file is not None and fresh:
-            self._append(self._file, "".join(map(_line, fresh.values())).encode())
+        if file is not None and fresh:
+            self._append(file, "".join(map(_line, fresh.values())).encode())
         for key, each in fresh.items():
             self._remember(key, each)
         return len(fresh)
@@ -62,9 +60,32 @@ class Journal:
             os.close(self._file)
             self._file = None
 
+    def _open(self, path: Path) -> None:
+        """Open the file at `path`, which nobody else may write: what is taken back would take theirs along."""
+        try:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+            _lock(self._file)
+            self._known |= _read(self._file)
+        except (OSError, DecodeError) as error:
+            self.close()
+            reason = "another receiver writes it" if isinstance(error, BlockingIOError) else None
+            message = f"webhook: {path} cannot be used: {reason or getattr(error, 'strerror', None) or error}."
+            raise OutputError(message) from None
+
+    def _file_at(self, path: Path) -> int:
+        """The file that is at `path` now: ours may have been moved away, or deleted. Raises StoreError."""
+        if self._file is None or not _is_at(path, self._file):
+            self.close()
+            try:
+                self._open(path)
+            except OutputError as error:
+                raise StoreError(str(error)) from None
+        assert self._file is not None  # noqa: S101 - it is open
+        return self._file
+
     def _remember(self, key: _Key | int, delivery: Delivery) -> None:
         """Keep the newest; without a file nothing is known of those that are dropped."""
-        if self._file is None and self.newest.maxlen == len(self.newest) and self.newest:
+        if self._path is None and self.newest.maxlen == len(self.newest) and self.newest:
             oldest = self.newest[0]
             self._known.discard((oldest.provider, oldest.id or ""))
         self.newest.append(delivery)
@@ -75,30 +96,67 @@ class Journal:
         """Write `lines` and see them on the disk, or leave the file as it was."""
         size = os.fstat(file).st_size
         try:
-            view = memoryview(lines)
-            while view:
-                view = view[os.write(file, view) :]
-            os.fsync(file)
+            _write(file, lines)
         except OSError as error:
             os.ftruncate(file, size)
             message = f"{self._path}: {error.strerror}"
             raise StoreError(message) from None
 
-    def _read(self) -> set[_Key]:
-        """Which deliveries are in the file. A last line that a kill has cut off was never answered, and goes."""
-        known: set[_Key] = set()
-        assert self._file is not None  # noqa: S101 - it is open
-        with open(self._file, "rb", closefd=False) as lines:
-            whole = 0
-            for line in lines:
-                if not line.endswith(b"\n"):
-                    os.ftruncate(self._file, whole)
-                    break
-                whole += len(line)
-                provider, name = top_texts(line, "provider", "id")
-                if provider is not None and name is not None:
-                    known.add((provider, name))
-        return known
+
+def _lock(file: int) -> None:
+    """Hold `file` until it is closed. Raises OSError where somebody else does."""
+    if sys.platform == "win32":
+        import msvcrt  # noqa: PLC0415 - Windows only
+
+        os.lseek(file, _FAR, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        os.lseek(file, 0, os.SEEK_SET)
+    else:
+        import fcntl  # noqa: PLC0415 - not on Windows
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _is_at(path: Path, file: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(file))
+    except OSError:
+        return False
+
+
+def _write(file: int, lines: bytes) -> None:
+    view = memoryview(lines)
+    while view:
+        view = view[os.write(file, view) :]
+    os.fsync(file)
+
+
+def _read(file: int) -> set[_Key]:
+    """Which deliveries are in the file, its last line whole or gone. Raises DecodeError where it is no NDJSON."""
+    known: set[_Key] = set()
+    with open(file, "rb", closefd=False) as lines:
+        whole = 0
+        for line in lines:
+            if not line.endswith(b"\n") and _is_cut_off(line):
+                os.ftruncate(file, whole)
+                break
+            whole += len(line)
+            provider, name = top_texts(line, "provider", "id")
+            if provider is not None and name is not None:
+                known.add((provider, name))
+            if not line.endswith(b"\n"):
+                _write(file, b"\n")
+                break
+    return known
+
+
+def _is_cut_off(line: bytes) -> bool:
+    """Whether `line` is the beginning of one of ours, which a kill has cut off: it was never answered."""
+    try:
+        top_texts(line)
+    except DecodeError:
+        return line.startswith(_BEGINNING) or _BEGINNING.startswith(line)
+    return False
 
 
 def as_record(delivery: Delivery) -> dict[str, object]:
@@ -109,9 +167,17 @@ def as_record(delivery: Delivery) -> dict[str, object]:
         "event": delivery.event,
         "id": delivery.id,
         "headers": json.loads(delivery.headers),
-        "payload": json.loads(delivery.payload),
+        "payload": _objects(delivery.payload),
         "verdict": delivery.verdict,
     }
+
+
+def _objects(payload: str) -> object:
+    """A payload as Python objects; its text where Python reads none: very long numbers, deep nesting."""
+    try:
+        return json.loads(payload)
+    except (ValueError, RecursionError):
+        return payload
 
 
 def received_at(delivery: Delivery) -> dt.datetime:

@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from apikit_sql.errors import ConfigError
+from apikit_sql.webhook.crowd import IS_ONE_TOO_MANY, Crowd
 
 if TYPE_CHECKING:
     import uvicorn
@@ -22,7 +23,7 @@ _LOG = logging.getLogger("apikit.webhook")
 _LOG.setLevel(logging.ERROR)  # what strangers send is counted, not logged
 _LARGEST_HEADERS = 64 * 1024  # bytes
 _MOST_HELD = 256 * 1024 * 1024  # bytes of bodies that are read or wait
-_MOST_CONNECTIONS = 1_000
+_MOST_CONNECTIONS = 500  # half of what a process may open by default
 _BACKLOG = 1_024
 _STARTING = 10.0  # seconds
 _FINISHING = 3  # seconds that answers under way are waited for
@@ -59,6 +60,7 @@ class Listener:
     _socket: socket.socket | None = None
     _server: uvicorn.Server | None = None
     _thread: threading.Thread | None = None
+    _failure: str = ""  # what has ended the thread
     _held: int = field(default=0, init=False)  # bytes; the loop's own
 
     def start(self) -> None:
@@ -67,12 +69,32 @@ class Listener:
         self._socket = _bound(self.host, self.port)
         self.port = self._socket.getsockname()[1]
         self._server = server
-        run = partial(server.run, sockets=[self._socket])
-        self._thread = threading.Thread(target=run, name=f"apikit-webhook-{self.port}", daemon=True)
-        self._thread.start()
+        self._thread = threading.Thread(target=self._run, name=f"apikit-webhook-{self.port}", daemon=True)
+        try:
+            self._thread.start()
+            self._wait_for(server, self._thread)
+        except BaseException:
+            server.should_exit = True
+            self._socket.close()
+            raise
+
+    def _wait_for(self, server: uvicorn.Server, thread: threading.Thread) -> None:
+        """Return when `server` listens. Raises ConfigError where it never does."""
         deadline = time.monotonic() + _STARTING
-        while not server.started and self._thread.is_alive() and time.monotonic() < deadline:
+        while not server.started and thread.is_alive() and time.monotonic() < deadline:
             time.sleep(0.002)
+        if not server.started:
+            raise _no_listener(self.host, self.port, self._failure or "it has not started")
+
+    def _run(self) -> None:
+        """Serve until the end is asked for; nothing is left open, whatever happens."""
+        assert self._server is not None  # noqa: S101 - it was made before the thread
+        assert self._socket is not None  # noqa: S101
+        with self._socket:
+            try:
+                self._server.run(sockets=[self._socket])
+            except Exception as error:  # noqa: BLE001 - the outermost line of a thread: whoever waits for it is told
+                self._failure = _told(error)  # itself it would keep what has failed
 
     @property
     def address(self) -> str:
@@ -118,6 +140,9 @@ class Listener:
         await PlainTextResponse(f"{answer.text}\n", answer.status, headers)(scope, receive, send)
 
     async def _answer(self, request: Request) -> Answer:
+        if IS_ONE_TOO_MANY in request.scope["state"]:
+            self.on_refusal("too many deliveries are under way")
+            return Answer(503, "Too many deliveries are under way. Send it again later.", retry_after=5)
         if request.scope["path"] != self.path:
             return Answer(404, f"Deliveries are taken at {self.path}.")
         if request.method != "POST":
@@ -151,7 +176,8 @@ _NOT_ALLOWED = 405
 def _joined(request: Request) -> Headers:
     """The headers by name, in lower case; values of one name are one list, as RFC 9110 has it."""
     found: Headers = {}
-    for name, value in request.headers.items():
+    for name, text in request.headers.items():
+        value = text.strip(" \t")  # what is around it is no part of it (RFC 9110, 5.5)
         found[name] = f"{found[name]}, {value}" if name in found else value
     return found
 
@@ -165,12 +191,20 @@ def _bound(host: str, port: int) -> socket.socket:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((host, port))
         bound.listen(_BACKLOG)
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, TypeError, ValueError) as error:  # a host may be any text
         bound.close()
-        reason = getattr(error, "strerror", None) or error
-        message = f"webhook: cannot listen at {host}:{port}: {reason}. Give another port, or 0 for any that is free."
-        raise ConfigError(message) from None
+        raise _no_listener(host, port, _told(error)) from None
     return bound
+
+
+def _no_listener(host: str, port: int, reason: str) -> ConfigError:
+    return ConfigError(
+        f"webhook: cannot listen at {host}:{port}: {reason}. Give another port, or 0 for any that is free."
+    )
+
+
+def _told(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)
 
 
 def _server(app: Callable[..., Any], patience: float, on_refusal: Callable[[str], None]) -> uvicorn.Server:
@@ -183,7 +217,8 @@ def _server(app: Callable[..., Any], patience: float, on_refusal: Callable[[str]
     except ImportError as error:
         message = f"webhooks need {error.name}: pip install 'apikit_sql[webhook]'"
         raise ConfigError(message) from None
-    connection = partial(BoundedConnection, Bounds(patience, _LARGEST_HEADERS, on_refusal), _LOG)
+    bounds = Bounds(patience, _LARGEST_HEADERS, Crowd(_MOST_CONNECTIONS, on_refusal), on_refusal)
+    connection = partial(BoundedConnection, bounds, _LOG)
     config = uvicorn.Config(
         app,
         http=connection,  # type: ignore[arg-type]  # it is only called
@@ -195,7 +230,6 @@ def _server(app: Callable[..., Any], patience: float, on_refusal: Callable[[str]
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        limit_concurrency=_MOST_CONNECTIONS,
         timeout_keep_alive=round(patience),
         timeout_graceful_shutdown=_FINISHING,
     )

@@ -84,14 +84,26 @@ class Receiver:
         return self._listener.address
 
     @property
+    def port(self) -> int:
+        """The port it listens at."""
+        return self._listener.port
+
+    @property
     def waiting(self) -> int:
         """How many deliveries wait to be stored."""
         return self._commits.waiting()
 
     def start(self) -> None:
         """Begin to listen. Raises ConfigError where that cannot be."""
+        for each in list(_RUNNING):
+            if each.port == self.port and each.has_lost_its_store():
+                each.stop()  # it would have ended a moment later
         self._listener.start()
-        self._commits.start()
+        try:
+            self._commits.start()
+        except RuntimeError:  # the process may have no more threads
+            self._listener.stop(_ENDING)
+            raise
         self.started_at = time.time()
         _RUNNING.add(self)
 
@@ -106,9 +118,14 @@ class Receiver:
         """Whether it listens."""
         return self._listener.is_running()
 
+    def has_lost_its_store(self) -> bool:
+        """Whether what it would store could be read by nobody."""
+        return not self._commits.has_store()
+
     def forget(self) -> None:
         """Be of no effect in a forked child, whose parent listens on."""
         self._listener.forget()
+        self._commits.store.close()
 
     async def _deliver(self, body: bytes, headers: Mapping[str, str]) -> Answer:
         """Look at a POST, and keep it."""
@@ -185,7 +202,7 @@ class WebhookReceiver:
         receiver = self._make()
         try:
             receiver.start()
-        except ConfigError:
+        except BaseException:
             self._journal.close()
             raise
         self._receiver = receiver

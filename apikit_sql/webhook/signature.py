@@ -85,7 +85,7 @@ class StandardWebhookValidator:
     def validate(self, body: bytes, headers: Mapping[str, str]) -> str:
         """The verdict on a good delivery. Raises WebhookSignatureError for any other."""
         name, moment = _header(headers, "svix-id", "webhook-id"), self._moment(headers)
-        signed = f"{name}.{moment}.".encode() + body
+        signed = f"{name}.{moment}.".encode(errors="surrogatepass") + body
         expected = [hmac.digest(key, signed, "sha256") for key in self._keys]
         return _match(expected, _signatures(_header(headers, "svix-signature", "webhook-signature")), "the signature")
 
@@ -171,7 +171,8 @@ def _resolved(secret: Secrets) -> list[str]:
 
 def _from_base64(secret: str) -> bytes:
     try:
-        key = base64.b64decode(secret.removeprefix("whsec_").rstrip("=") + "==", validate=True)
+        text = secret.removeprefix("whsec_").rstrip("=")
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
     except (binascii.Error, ValueError):
         key = b""
     if not key:

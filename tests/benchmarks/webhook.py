@@ -8,7 +8,10 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +36,33 @@ def fsync_ms(folder: Path) -> float:
     return (time.perf_counter() - begun) * 10
 
 
-def measure(folder: Path, count: int, rate: float, connections: int, at_once: int) -> dict[str, Any]:
-    """What the generator tells of `count` deliveries, which must then be in the file."""
+@contextmanager
+def counted(con: duckdb.DuckDBPyConnection) -> Iterator[list[int]]:
+    """The counts of rows, asked again and again while inside; each id must be there once, and no count be less."""
+    counts, is_over, wrong = [0], threading.Event(), []
+
+    def look() -> None:
+        with con.cursor() as cursor:
+            while not is_over.wait(0.02):
+                ((rows, ids),) = cursor.execute("SELECT count(*), count(DISTINCT id) FROM stripe_events").fetchall()
+                if rows != ids or rows < counts[-1]:
+                    wrong.append((counts[-1], rows, ids))
+                counts.append(rows)
+
+    reader = threading.Thread(target=look)
+    reader.start()
+    try:
+        yield counts
+    finally:
+        is_over.set()
+        reader.join()
+    assert not wrong, wrong[:10]
+
+
+def measure(
+    folder: Path, count: int, rate: float, connections: int, at_once: int, *, is_read: bool = False
+) -> dict[str, Any]:
+    """What the generator tells of `count` deliveries, which must then be in the file; the counts too, if it is read."""
     group_commit._MOST_AT_ONCE = at_once
     file = folder / f"{time.time_ns()}.duckdb"
     with duckdb.connect(str(file)) as con:
@@ -44,17 +72,19 @@ def measure(folder: Path, count: int, rate: float, connections: int, at_once: in
         port = address.rpartition(":")[2].partition("/")[0]
         arguments = [port, str(count), str(rate), str(connections)]
         cpu = time.process_time()
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.webhook_load", *arguments],
-            stdout=subprocess.PIPE, text=True, check=True, env=os.environ | {"WEBHOOK_SECRET": SECRET},
-        )  # fmt: skip
+        reading: AbstractContextManager[list[int]] = counted(con) if is_read else nullcontext([])
+        with reading as counts:
+            done = subprocess.run(
+                [sys.executable, "-m", "tests.benchmarks.webhook_load", *arguments],
+                stdout=subprocess.PIPE, text=True, check=True, env=os.environ | {"WEBHOOK_SECRET": SECRET},
+            )  # fmt: skip
         cpu = time.process_time() - cpu
         ((stored,),) = con.execute("SELECT count(DISTINCT id) FROM stripe_events").fetchall()
         con.execute("CALL apikit_webhook_stop('stripe')")
     found: dict[str, Any] = json.loads(done.stdout)
     assert found["statuses"] == {"200": count}, found
     assert stored == count
-    return found | {"server_cpu_us": cpu / count * 1e6}
+    return found | {"server_cpu_us": cpu / count * 1e6, "counts": counts}
 
 
 def show(what: str, found: dict[str, Any]) -> None:
@@ -76,6 +106,10 @@ def main() -> None:
         print(f"  at least {LEAST:,}/s, the aim is {AIM:,}/s")  # noqa: T201
         show("in groups, 1,000 a second for 20 s", measure(folder, 20_000, 1_000, 64, at_once=IN_GROUPS))
         print(f"  p99 under {PROMPT} ms")  # noqa: T201
+        read = measure(folder, 15_000, 1_000, 64, at_once=IN_GROUPS, is_read=True)
+        show("SELECT while 1,000 a second arrive", read)
+        counts = read["counts"]
+        print(f"  {len(counts):,} counts, {len(set(counts)):,} of them different, none less than one before")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -142,6 +142,9 @@ def test_an_error_in_stdin_ends_the_shell_where_it_bails(bail: list[str], run: R
         ["-csv", "-c", ""],
         ["-csv", "-c", "-- only"],
         ["-csv", "-c", "SELECT 1 a;;; ; SELECT 2 b -- end"],
+        ["-csv", "-c", "SELECT 1 a; .mode json"],
+        ["-c", ".exit 3", "-c", "SELECT 1 a"],
+        ["-c", ".quit"],
         ["-f", "/no/such/file.sql"],
         ["-readonly", "/no/such/file.db", "-c", "SELECT 1"],
         ["-c", ".mode nope"],
@@ -155,3 +158,43 @@ def test_runs_end_as_those_of_the_official_shell(arguments: list[str], run: Run)
     ran = run(*arguments)
 
     assert (ran.code, ran.out, bool(ran.err)) == (code, out, bool(err))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin"),
+    [
+        (["-csv", "-f", "{file}"], ""),
+        (["-csv", "-f", "{file}", "-c", "SELECT 4 d"], ""),
+        (["-csv", "-c", ".read {file}", "-c", "SELECT 4 d"], ""),
+        (["-csv"], ".read {file}\nSELECT 4 d;\n"),
+        (["-csv", "-bail"], ".read {file}\nSELECT 4 d;\n"),
+        (["-csv"], ".read {outer}\nSELECT 4 d;\n"),
+    ],
+)
+def test_a_file_ends_at_its_first_error_as_in_the_official_shell(
+    arguments: list[str], stdin: str, run: Run, tmp_path: Path
+) -> None:
+    names = {"file": str(tmp_path / "wrong.sql"), "outer": str(tmp_path / "outer.sql")}
+    (tmp_path / "wrong.sql").write_text("SELECT 1 a;\nSELEC 2;\nSELECT 3 c;\n")
+    (tmp_path / "outer.sql").write_text(f"SELECT 0 o;\n.read {names['file']}\nSELECT 5 e;\n")
+    given, typed = [each.format(**names) for each in arguments], stdin.format(**names)
+    code, out, _ = official(*given, stdin=typed)
+
+    ran = run(*given, stdin=typed)
+
+    assert (ran.code, ran.out) == (code, out)
+    assert ran.err.count("SELEC") == 2  # in the message, and in the line it shows
+
+
+@pytest.mark.parametrize("text", ["SELEC 2;\n", None], ids=["wrong", "missing"])
+def test_an_init_file_that_fails_ends_it_as_it_ends_the_official_shell(
+    text: str | None, run: Run, tmp_path: Path
+) -> None:
+    init = tmp_path / "init.sql"
+    if text is not None:
+        init.write_text(text)
+    done = subprocess.run([OFFICIAL, "-csv", "-init", init, "-c", "SELECT 1 a"], capture_output=True, check=False)
+
+    ran = run(":memory:", "-csv", "-init", str(init), "-c", "SELECT 1 a")
+
+    assert (ran.code, ran.out) == (done.returncode, done.stdout.decode()) == (1, "")

@@ -38,6 +38,48 @@ def test_what_is_typed_is_run_until_the_end(keys: PipeInput, capsys: pytest.Capt
     assert "+SELECT 41 +\n+1 AS answer;\n" in (home / "kept" / "history").read_text()
 
 
+def test_a_file_with_an_error_keeps_the_conversation_and_its_database(
+    keys: PipeInput, capsys: pytest.CaptureFixture[str], home: Path
+) -> None:
+    (home / "wrong.sql").write_text("SELECT nope;\nSELECT 1 AS never;\n")
+    keys.send_text(f"CREATE TABLE t AS SELECT 7 AS x;\r.read {home}/wrong.sql\rFROM t;\r\x04")
+
+    with closing(Shell(Start(settings=Settings(mode="csv"), has_init=False))) as shell:
+        prompt.converse(shell)
+
+    written = capsys.readouterr()
+    assert written.out == "x\n7\n"
+    assert 'Referenced column "nope"' in written.err
+
+
+def test_secrets_and_what_begins_with_a_space_are_not_kept(home: Path) -> None:
+    file = home / "history"
+    file.touch(mode=0o644)
+    history = prompt.DiscreetHistory(file)
+    for text in (
+        "CREATE SECRET s (TYPE s3, KEY_ID 'k');",
+        "create or replace\npersistent secret s (TYPE s3);",
+        " SELECT 'quiet';",
+        "SELECT secret FROM t;",
+    ):
+        history.append_string(text)
+
+    assert [line[1:] for line in file.read_text().splitlines() if line.startswith("+")] == ["SELECT secret FROM t;"]
+    assert len(history.get_strings()) == 4
+
+
+def test_an_older_history_is_closed_to_others(keys: PipeInput, capsys: pytest.CaptureFixture[str], home: Path) -> None:
+    (home / "kept").mkdir()
+    (home / "kept" / "history").touch(mode=0o644)
+    keys.send_text("\x04")
+
+    with closing(Shell(Start(has_init=False))) as shell:
+        prompt.converse(shell)
+
+    assert capsys.readouterr().out == ""
+    assert (home / "kept" / "history").stat().st_mode & 0o777 == 0o600
+
+
 def test_names_are_those_of_the_moment_and_colours_those_of_duckdb() -> None:
     def completed(text: str) -> list[str]:
         found = completer.get_completions(Document(text), CompleteEvent())

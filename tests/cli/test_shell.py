@@ -2,16 +2,25 @@
 
 import json
 import re
+import subprocess
+import sys
+import sysconfig
+from contextlib import closing
+from io import StringIO
 from pathlib import Path
 
+import duckdb
 import pytest
 
+from apikit_sql.cli.__main__ import main
 from apikit_sql.cli.options import parse
-from apikit_sql.cli.settings import MODES
+from apikit_sql.cli.settings import MODES, Start
+from apikit_sql.cli.shell import Shell
 from apikit_sql.demo import DemoServer
 from tests.cli.conftest import Run
 
 ROOT = Path(__file__).parents[2]
+OFFICIAL = Path(sysconfig.get_path("scripts")) / "duckdb"
 README = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## The shell\n", 1)[1].split("\n## ", 1)[0]
 ISSUES = "SELECT count(*) AS n FROM apikit('demo', 'issues')"
 
@@ -59,6 +68,61 @@ def test_a_wrong_flag_ends_with_2_and_says_what_there_is(arguments: list[str], t
     assert told in ran.err
 
 
+def its_flags() -> list[str]:
+    """Our own flags, without hyphens, from README's table."""
+    return sorted({word.lstrip("-") for word in documented("-")})
+
+
+def flags_that_only_duckdb_has() -> list[str]:
+    told = subprocess.run([OFFICIAL, "-help"], capture_output=True, text=True, check=True).stdout
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", told)
+    return sorted(set(re.findall(r"^  -([\w-]+)", plain, re.MULTILINE)) - {*its_flags(), "h", "s"})
+
+
+def refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is told of `arguments`, which end the process before anything is done."""
+    with pytest.raises(SystemExit) as ending:
+        parse(arguments)
+    assert ending.value.code == 2
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", [*flags_that_only_duckdb_has(), *(f"{flag}x" for flag in its_flags()), "cahce", "c1"])
+@pytest.mark.parametrize("hyphens", ["-", "--"])
+def test_what_is_no_flag_is_never_taken_for_another(
+    flag: str, hyphens: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for given in (f"{hyphens}{flag}", f"{hyphens}{flag}=x"):
+        assert f"there is no {given}." in refused([given, "0", "-c", "select 1"], capsys)
+
+
+def test_duckdb_has_flags_that_are_refused_here() -> None:
+    assert {"cmd", "html", "safe", "echo"} <= set(flags_that_only_duckdb_has())
+
+
+@pytest.mark.parametrize("value", ["--", "-", "-c", "-- x", "=", ""])
+def test_a_value_may_begin_with_a_hyphen(value: str) -> None:
+    start = parse(["-separator", value, "-nullvalue", value, "-c", value, f"--env-file={value}"])
+
+    assert (start.settings.separator, start.settings.null_value) == (value, value)
+    assert (start.work, start.env_file, start.database) == ((("sql", value),), value, ":memory:")
+
+
+def test_what_stands_without_a_flag_is_a_database_and_one_statement(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    assert "'c' is one too many" in refused(["a.db", "select 1", "c"], capsys)
+    assert "Did you mean the subcommand connectors?" in refused(["conectors", "list"], capsys)
+    (tmp_path / "conectors").touch()
+    assert [parse([name]).database for name in ("conectors", "./demos", "connect.db")] == [
+        "conectors",
+        "./demos",
+        "connect.db",
+    ]
+
+
 def test_help_names_the_subcommands(run: Run) -> None:
     ran = run("-help")
 
@@ -86,6 +150,7 @@ def test_an_api_is_read_and_rows_alone_are_on_stdout(run: Run) -> None:
         (".wibble", "Error: .wibble is no command; .help lists them."),
         (".once", "Error: it is written .once FILE"),
         (".maxrows some", "Error: 'some' is no number of rows."),
+        (".requests " + "9" * 5_000, "Error: '" + "9" * 80 + "' is no number of rows."),
         (".timer perhaps", "Error: 'perhaps' is neither on nor off."),
         (".mode 'x", "No closing quotation"),
         (".read /no/such.sql", "Error: /no/such.sql: No such file or directory"),
@@ -151,6 +216,32 @@ def test_a_database_file_is_opened_read_and_left_alone(run: Run, tmp_path: Path)
     assert run("-csv", "-c", f".open {file}", "-c", "FROM t", "-c", ".open", "-c", "FROM t").out == "n\n7\n"
 
 
+def test_another_database_is_opened_with_the_same_options_and_the_one_before_is_closed(tmp_path: Path) -> None:
+    for name in ("first.db", "second.db"):
+        duckdb.connect(str(tmp_path / name)).close()
+    start = Start(str(tmp_path / "first.db"), is_read_only=True, allow_mutations=("demo",), has_init=False)
+
+    with closing(Shell(start)) as shell:
+        before = shell.opened()
+        shell.reopen(str(tmp_path / "second.db"))
+
+        assert shell.opened().session is not before.session
+        with pytest.raises(duckdb.ConnectionException):
+            before.con.execute("SELECT 1")
+        with pytest.raises(duckdb.Error, match="read-only"):
+            shell.query("CREATE TABLE t (i INTEGER)")
+        (status,) = (
+            shell.opened()
+            .con.execute("COPY (SELECT apikit_post('demo', '/orders/7/notes', {text: 'x'})) TO '/dev/null'")
+            .fetchone()
+        )
+        assert status == 1
+
+
+def test_a_connector_is_attached_before_all_else(run: Run) -> None:
+    assert run("--attach", "demo", "-csv", "-c", "SELECT count(*) AS n FROM demo.issues").out == "n\n1240\n"
+
+
 def test_a_select_sends_a_mutation_once_for_each_row_where_it_may(run: Run) -> None:
     sql = "SELECT i, apikit_post('demo', '/orders/7/notes', {text: 'n' || i}).status AS s FROM range(2) t(i) ORDER BY i"
 
@@ -158,6 +249,31 @@ def test_a_select_sends_a_mutation_once_for_each_row_where_it_may(run: Run) -> N
 
     assert ran == (0, "i,s\n0,201\n1,201\nsent\n2\n", "")
     assert "may only be read" in run("-c", sql).err
+
+
+@pytest.mark.parametrize("kind", ["SELECT", "CREATE TABLE t AS SELECT"])
+def test_a_statement_that_breaks_off_tells_how_many_mutations_were_sent(kind: str, run: Run) -> None:
+    posts = "SELECT apikit_post('demo', '/orders/7/notes', {text: i}).status AS s FROM range(3) t(i)"
+    sql = f"{kind} if(s = 201, error('boom'), s) FROM ({posts})"
+
+    ran = run("-csv", "--allow-mutations", "demo", "-c", sql)
+
+    assert ran.code == 1
+    assert ran.err.startswith("apikit: requests that were sent and may have changed demo: 3 (.requests 3 shows them)\n")
+    assert "boom" in ran.err
+    assert "may have changed" not in run("-c", "SELECT error(title) FROM apikit('demo', 'issues')").err
+
+
+def test_many_requests_within_a_minute_are_told_as_all_else_is(run: Run) -> None:
+    server = DemoServer()
+    call = f"apikit_get('{server.base_url}', '/status', params := {{n: i}})"
+
+    ran = run("-csv", "-c", f"SELECT count({call}) AS n FROM range(101) t(i)")
+    server.close()
+
+    assert (ran.code, ran.out) == (0, "n\n101\n")
+    host = server.base_url.removeprefix("http://")
+    assert ran.err == f"apikit: {host}: more than 100 requests within a minute.\n"
 
 
 def test_reads_are_answered_from_the_cache_and_their_age_is_told(run: Run) -> None:
@@ -228,6 +344,27 @@ def test_mode_and_help_tell_on_stderr(run: Run) -> None:
     assert ran.out == ""
     assert ran.err.startswith("json\n")
     assert ".inspect URL [PATH]" in ran.err
+    assert run("-c", ".help mode").err == ".mode [NAME]  how rows are written\n"
+    assert run("-c", ".help wibble").code == 1
+
+
+@pytest.mark.parametrize("command", [".exit 3", ".quit 3", ".exit 256", ".exit x"])
+def test_leaving_takes_an_exit_code(command: str, run: Run) -> None:
+    ran = run("-c", command, "-c", "SELECT 1")
+
+    assert (ran.code, ran.out) == (3 if command.endswith("3") else 1, "")
+
+
+def test_an_init_file_is_looked_for_before_anything_is_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keyboard = StringIO("never read")
+    monkeypatch.setattr(keyboard, "isatty", lambda: True)
+    monkeypatch.setattr(sys, "stdin", keyboard)
+
+    assert main(["-init", "/no/such.sql"]) == 1
+
+    assert capsys.readouterr().err == "Error: /no/such.sql: No such file or directory\n"
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -49,12 +49,13 @@ def test_tab_completes_functions_connectors_streams_tables_and_columns(terminal:
         ("FROM apikit_rate\t", "FROM apikit_rate_limits"),
         ("FROM apikit('dem\t", "FROM apikit('demo"),
         ("FROM apikit('demo', 'wareh\t", "FROM apikit('demo', 'warehouses"),
-        ("FROM demo.custo\t", "FROM demo.customers"),
+        ("FROM demo.wareh\t", "FROM demo.warehouses"),
         ("SELECT x FROM demo.issues WHERE milest\t", "WHERE milestone"),
         ("SELECT sum(x) FROM apikit('demo', 'issues') WHERE created_\t", "WHERE created_at"),
-        (".strea\t", ".streams"),
+        (".databas\t", ".databases"),
         (".attach jsonpl\t", ".attach jsonplaceholder"),
     ]:
+        assert whole not in terminal.shown
         terminal.press(begun)
         terminal.wait_for(whole)
         terminal.press("\x03")
@@ -94,14 +95,12 @@ def test_ctrl_c_stops_what_duckdb_computes(terminal: Terminal) -> None:
 
 
 def test_what_was_typed_is_there_the_next_time_and_nobody_else_reads_it(home: Path) -> None:
-    for _ in range(2):
+    for keys in ("SELECT 'kept' AS told;\r", "\x1b[A\r"):  # the arrow up brings it back
         with Terminal([], home) as terminal:
             terminal.wait_for(PROMPT)
-            terminal.press("\x1b[A")
-            if (home / "history").stat().st_size:
-                terminal.wait_for("SELECT 'kept' AS told;")
-            terminal.press("\x15SELECT 'kept' AS told;\r")
+            terminal.press(keys)
             terminal.wait_for("varchar")
+            assert terminal.shown.count("kept") == 2
             terminal.press("\x04")
             assert terminal.wait_for_end() == 0
 

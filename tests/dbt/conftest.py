@@ -13,6 +13,7 @@ from apikit_sql.dbt import profile
 from apikit_sql.engine.session import Session
 from tests.fakes.api import FakeApi, Table
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = Path(profile.__file__).parent / "package"
 ISSUES: list[dict[str, Any]] = [
     {"number": n, "state": "closed" if n % 3 else "open", "updated_at": f"2025-01-{n:02}T00:00:00Z"}

@@ -11,12 +11,11 @@ import duckdb
 import pytest
 
 import apikit_sql
-from tests.dbt.conftest import Project
+from tests.dbt.conftest import ROOT, Project
 from tests.sql.demo_data import customers, issues
 
 pytestmark = [pytest.mark.dbt, pytest.mark.filterwarnings("default")]
 
-ROOT = Path(__file__).parents[2]
 TEXTS = [
     "plain", "", None, 'say "hi"', "a,b", "two\nlines", "carriage\r\nreturn", " spaces ", "=1+1", "'quoted'", "NULL",
     "null", "\\N", "a;b|c\td", "#no comment", "é 漢字 🦆", "{{ no_jinja }}", "{% raw %}", "1", "true", "2025-01-01",

@@ -1,5 +1,7 @@
 """DbtExporter: which files are written, where, and when none is."""
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +86,14 @@ def test_a_model_of_that_name_is_in_the_way() -> None:
         DbtExporter(".").export(RECORDS, "people")
 
 
+@pytest.mark.parametrize("folder", ["x" * 300, "x\0y"])
+def test_a_folder_that_no_file_system_has_is_told(folder: str, here: Path) -> None:
+    with pytest.raises(OutputError, match=r"too long|null"):
+        DbtExporter(folder).export(RECORDS, "people")
+
+    assert list(here.iterdir()) == []
+
+
 @pytest.mark.parametrize("folder", ["..", "/tmp", "link", "inside"])  # noqa: S108 - not written to
 def test_nothing_is_written_outside_the_working_folder(folder: str, here: Path) -> None:
     (here.parent / "elsewhere").mkdir()
@@ -96,6 +106,12 @@ def test_nothing_is_written_outside_the_working_folder(folder: str, here: Path) 
 
     assert list((here.parent / "elsewhere").iterdir()) == []
     assert list(Path("inside").iterdir()) == [Path("inside/models")]
+
+
+@pytest.mark.parametrize("folder", ["x" * 500, "x/" * 3_000, "a\0b", "\udfff"])
+def test_a_folder_that_there_cannot_be_is_refused(folder: str) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        DbtExporter(folder).export([{"id": 1}], "acme")
 
 
 def test_a_file_that_cannot_be_read_is_left_alone_and_none_is_written() -> None:
@@ -118,6 +134,79 @@ def test_the_formulas_of_texts_are_disarmed_where_asked_for() -> None:
     DbtExporter("dbt", csv_safe=True).export([{"t": "=1+1", "n": -1}], "people")
 
     assert Path(FILES[0]).read_text() == '"t","n"\n"\'=1+1",-1\n'
+
+
+def test_exports_at_once_lose_no_source_of_each_other() -> None:
+    names = [f"people_{number}" for number in range(8)]
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda name: DbtExporter("dbt").export(RECORDS, name), names))
+
+    sources = Path(FILES[2]).read_text()
+    assert [name for name in names if f"- name: {name}\n" not in sources] == []
+
+
+def test_where_one_file_cannot_be_written_none_is(here: Path) -> None:
+    Path("dbt").mkdir()
+    Path("dbt/models").touch()
+
+    with pytest.raises(OutputError):
+        DbtExporter("dbt").export(RECORDS, "people")
+
+    assert [path for path in here.rglob("*") if path.is_file()] == [here / "dbt/models"]
+
+
+def test_a_failure_in_the_middle_leaves_all_files_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    DbtExporter("dbt").export(RECORDS, "people")
+    before = [Path(file).read_bytes() for file in FILES]
+    synced = []
+
+    def full(number: int) -> None:
+        synced.append(number)
+        if len(synced) == 2:
+            raise OSError(errno.ENOSPC, "")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OutputError, match="the disk is full"):
+        DbtExporter("dbt").export([{"id": 1, "more": 2}], "people")
+
+    assert [Path(file).read_bytes() for file in FILES] == before
+    assert [path for path in Path("dbt").rglob("*") if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("file", ["models/staging/People.SQL", "models/people.py", "seeds/old/PEOPLE.csv"])
+def test_what_has_the_name_already_is_in_the_way(file: str) -> None:
+    Path(file).parent.mkdir(parents=True)
+    Path(file).touch()
+
+    with pytest.raises(CallError, match="no model or seed may have the name of another"):
+        DbtExporter(".").export(RECORDS, "people")
+
+
+@pytest.mark.parametrize("file", ["models/hand.yml", "seeds/all.yaml"])
+def test_a_seed_that_another_file_describes_is_told(file: str) -> None:
+    Path(file).parent.mkdir()
+    Path(file).write_text("models: [{name: people}]")
+    DbtExporter(".", dry_run=True).export(RECORDS, "people")
+    Path(file).write_text("seeds: [{name: people}]")
+
+    with pytest.raises(CallError, match="describes the seed people"):
+        DbtExporter(".").export(RECORDS, "people")
+
+
+@pytest.mark.parametrize(
+    ("options", "wrong"),
+    [({"tags": [5]}, "tags"), ({"schema": 5}, "schema"), ({"database": 5}, "database"), ({"description": 5}, "descr")],
+)
+def test_what_is_no_text_is_told(options: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(CallError, match=wrong):
+        DbtExporter(".").export(RECORDS, "people", **options)
+
+
+@pytest.mark.parametrize(("folder", "name"), [(".", "a" * 300), ("\0", "people")])
+def test_a_path_that_cannot_be_is_told(folder: str, name: str) -> None:
+    with pytest.raises(OutputError, match="cannot write"):
+        DbtExporter(folder).export(RECORDS, name)
 
 
 def test_the_names_are_public() -> None:

@@ -88,6 +88,64 @@ def test_a_second_time_changes_nothing(change: Any) -> None:
     assert change(once, ENTRY, "x.yml") == once
 
 
+def test_a_file_of_comments_keeps_them() -> None:
+    text = with_source("# ours\n\n# all\n", ENTRY, "sources.yml")
+
+    assert text.startswith("# ours\n\n# all\nversion: 2\n")
+    assert with_source(text, ENTRY, "sources.yml") == text
+
+
+def test_line_ends_and_the_mark_of_windows_stay() -> None:
+    text = with_source("\ufeff" + BY_HAND.replace("\n", "\r\n"), ENTRY, "sources.yml")
+
+    assert text[0] == "\ufeff"
+    assert text.count("\n") == text.count("\r\n")
+    assert text[1:].replace("\r\n", "\n") == with_source(BY_HAND, ENTRY, "sources.yml")
+
+
+def test_what_an_alias_shares_with_another_entry_does_not_change_there() -> None:
+    text = """\
+sources:
+  - name: apikit
+    schema: "{{ target.schema }}"
+    tables:
+      - name: hand
+        columns: &c
+          - name: id
+            data_type: VARCHAR # by hand
+      - name: people
+        columns: *c
+"""
+
+    changed = with_source(text, ENTRY, "sources.yml")
+
+    hand, people = read(changed)["sources"][0]["tables"]
+    assert hand == {"name": "hand", "columns": [{"name": "id", "data_type": "VARCHAR"}]}
+    assert people["columns"][0] == {"name": "id", "data_type": "BIGINT"}
+    assert "data_type: VARCHAR # by hand" in changed
+
+
+def test_comments_of_types_stay_where_a_column_comes() -> None:
+    text = with_seed("", ENTRY, "people.yml").replace("id: BIGINT", "id: BIGINT # the key", 1)
+
+    changed = with_seed(text, Entry("people", (*ENTRY.columns, SeedColumn("new", "DATE"))), "people.yml")
+
+    assert "id: BIGINT # the key" in changed
+    assert read(changed)["seeds"][0]["config"]["column_types"] == {"id": "BIGINT", "on": "VARCHAR", "new": "DATE"}
+
+
+def test_a_mapping_in_a_flow_list_keeps_its_braces() -> None:
+    text = "x: [{name: a}]\n"
+
+    assert with_source(text, ENTRY, "sources.yml").startswith(text)
+
+
+def test_tags_are_shown_as_they_are() -> None:
+    text = with_seed("", Entry("people", (), tags=("{{ env_var('X') }}",)), "people.yml")
+
+    assert read(text)["seeds"][0]["config"]["tags"] == ["{{ '{{' }} env_var('X') }}"]
+
+
 def test_types_follow_the_data_and_what_people_wrote_of_a_column_stays() -> None:
     text = with_seed("", Entry("people", (*ENTRY.columns, SeedColumn("gone", "DATE"))), "people.yml")
     text = text.replace("data_tests:\n          - not_null", "data_tests: [unique] # by hand", 1)
@@ -115,7 +173,7 @@ def test_a_source_has_the_name_of_its_schema() -> None:
 @pytest.mark.parametrize(
     ("text", "wrong"),
     [
-        ("a: [", "cannot be read as YAML"),
+        ("b: 1\na: [", "cannot be read as YAML: line 2: "),
         ("- a", "is no mapping, as dbt has it there"),
         ("sources: {}", "'sources' is no list"),
         ("sources: [x]", "'x' is no mapping"),

@@ -1,12 +1,19 @@
 """dbt's own commands on a project whose models and sources are APIs."""
 
 import json
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
+import duckdb
 import pytest
 from ruamel.yaml import YAML
 
-from tests.dbt.conftest import ISSUES, Project
+import apikit_sql
+from apikit_sql.dbt import profile
+from tests.dbt.conftest import ISSUES, ROOT, Project
 from tests.fakes.api import Table
 
 pytestmark = [pytest.mark.dbt, pytest.mark.filterwarnings("default")]
@@ -56,11 +63,32 @@ def test_a_view_of_an_api_is_warned_of_and_a_predicate_on_a_source_is_sent(proje
         sources_yml=SOURCES,
         as_view="{{ config(materialized='view') }} select * from apikit('shop', 'issues')",
         of_view="select * from {{ source('api', 'issues') }} where state = 'open'",
+        view_of_view="{{ config(materialized='view') }} select * from {{ source('api', 'issues') }}"
+        " -- after {{ ref('of_view') }}",
+        view_of_table="{{ config(materialized='view') }} select * from {{ source('api', 'whole') }}"
+        " -- after {{ ref('view_of_view') }}",
+        after="select * from {{ ref('view_of_view') }} where state = 'open'",
     )
 
     project.run("run")
 
-    assert [line for line in project.said if "main.as_view is a view that reads an API" in line]
+    warned = "".join(line for line in project.said if "is a view that reads an API" in line)
+    assert re.findall(r"(\S+) is a view", warned) == ["main.as_view", "main.view_of_view"]
+    assert sorted(map(str, project.api.params("state"))) == ["None", "open", "open"]
+
+
+def test_a_view_on_a_source_is_read_where_the_functions_are(project: Project) -> None:
+    project.write(
+        sources_yml=SOURCES, of_view="{{ config(materialized='view') }} select * from {{ source('api', 'issues') }}"
+    )
+    project.run("run")
+    session = profile.profile_of({"connectors_folder": "connectors"}).session()
+
+    with duckdb.connect(project.folder / "data.duckdb") as con:
+        apikit_sql.install(con, session=session)
+        rows = con.execute("SELECT count(*) FROM of_view WHERE state = 'open'").fetchall()
+
+    assert rows == [(OPEN,)]
     assert project.api.params("state") == ["open"]
 
 
@@ -93,6 +121,9 @@ def test_a_second_incremental_run_asks_for_what_is_new_and_keeps_the_rest(projec
     assert project.rows("select number, state from issues where number >= 19 order by all") == [
         (19, "closed"), (20, "open"), (21, "open"),
     ]  # fmt: skip
+    project.write(issues=INCREMENTAL.replace("('updated_at')", "('updated_at', lookback='INTERVAL 1 DAY')"))
+    project.run("run")
+    assert project.api.params("since")[-1] == "2025-01-31T00:00:00Z"
     project.run("run", "--full-refresh")
     assert project.api.params("since")[-1] is None
 
@@ -124,6 +155,32 @@ def test_the_yaml_of_a_source_is_written_for_each_stream_and_reads(
     project.write(sources_yml=text, of_view="select * from {{ source('api', 'issues') }}")
     project.run("run")
     assert project.rows("select count(*) from of_view") == [(len(ISSUES),)]
+
+
+def test_jinja_in_a_manifest_is_shown_and_never_run(
+    project: Project, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CANARY", "c4nary")
+    jinja = "{{ env_var('CANARY') }}"
+    described = "base_url = 'https://api.test'\n[streams.items]\npath = '/issues'\ndescription = "
+    described += f'"d {jinja} {{{{{{{{ {{%"\n'
+    field = f"id = '''STRUCT(\"{jinja}\" VARCHAR)'''"
+    columns = {"told": 'id = "BIGINT"', "name": f'"{jinja}" = "BIGINT"', "type": field}
+    for name, column in columns.items():
+        manifest = f"{described}[streams.items.columns]\n{column}\n"
+        (project.folder / "connectors" / f"{name}.toml").write_text(manifest)
+    source_yaml = ("--quiet", "run-operation", "apikit.source_yaml", "--args")
+
+    for name in ("name", "type"):
+        assert "dbt would run the name" in project.failure(*source_yaml, f"{{connector: {name}}}")
+    capsys.readouterr()
+    project.run(*source_yaml, "{connector: told}")
+    project.write(sources_yml=capsys.readouterr().out)
+    project.run("parse")
+
+    parsed = json.loads((project.folder / "target" / "manifest.json").read_text())
+    shown = parsed["sources"]["source.shop.told.items"]["description"]
+    assert shown == "d { { env_var('CANARY') }} { { { { { %"
 
 
 def test_what_is_wrong_in_a_profile_is_one_line(project: Project) -> None:
@@ -178,10 +235,48 @@ def test_offline_compile_and_docs_send_nothing_and_show_says_why(project: Projec
 
     assert len(project.api.seen) == sent
     assert project.rows("select count(*) from api.whole") == [(len(ISSUES),)]
-    for model in ("issues", "of_view", "of_undeclared"):
+    project.write(of_column="select number from {{ source('api', 'undeclared') }} where state = 'open'")
+    for model in ("issues", "of_view", "of_undeclared", "of_column"):
         told = project.failure("show", "--select", model)
-        assert re.search(r"nothing is sent, and GET https://api.test/issues\S* was wanted", told), told
+        assert re.search(r"nothing is sent,? and GET https://api.test/issues\S* was wanted", told), told
     assert len(project.api.seen) == sent
+
+
+def test_offline_a_source_that_was_never_read_says_why_whatever_is_asked_of_it(project: Project) -> None:
+    project.write(
+        sources_yml=SOURCES,
+        of_column="select number from {{ source('api', 'undeclared') }} where state = 'open'",
+        of_count="select count(*) from {{ source('api', 'undeclared') }}",
+        of_table="select * from {{ source('api', 'whole') }}",
+    )
+    project.configure("http: off")
+
+    for model in ("of_column", "of_count", "of_table"):
+        told = project.failure("show", "--select", model)
+        assert re.search(r"nothing is sent,? and GET https://api.test/issues\S* was wanted", told), told
+
+    project.configure()
+    project.run("run")
+    assert project.rows("select count(*) from api.whole") == [(len(ISSUES),)]
+
+
+def test_offline_a_connector_that_is_not_there_is_no_connector_that_is_not_read(project: Project) -> None:
+    project.write(
+        sources_yml="sources: [{name: api, config: {meta: {plugin: apikit, connector: shpo}}, tables: [{name: lost}]}]",
+        of_lost="select * from {{ source('api', 'lost') }}",
+    )
+    project.configure("http: off")
+
+    assert "'shpo'" in project.failure("compile")
+
+
+def test_the_plugin_stands_once_in_a_profile(project: Project) -> None:
+    profiles = project.folder / "profiles.yml"
+    text = profiles.read_text()
+    profiles.write_text(text.replace("plugins: [", "plugins: [{module: apikit_sql.dbt_plugin, alias: other}, "))
+    project.write(one="select 1 as one")
+
+    assert "apikit_sql.dbt_plugin stands twice" in project.failure("run")
 
 
 def test_what_was_recorded_is_replayed_without_network_or_token(
@@ -245,3 +340,20 @@ def test_a_model_changes_an_api_where_the_profile_allows_it(project: Project) ->
 
     assert sorted(json.loads(request.content)["text"] for request in project.api.seen) == ["For 0", "For 1"]
     assert project.rows("select count(*) from sent where r.status = 201") == [(2,)]
+
+
+def test_dbt_leaves_by_its_own_exit_code_while_its_threads_still_read(project: Project) -> None:
+    project.write(
+        wrong="{% do run_query('select 1') %}select {{ model.nothing.here }}",
+        behind="select * from {{ ref('wrong') }}",  # dbt looks for errors before it begins one more
+    )
+    reading = """{% for n in range(100000) %}{% do run_query("from apikit_streams('shop')") %}{% endfor %}select 1"""
+    project.write(reading=reading)
+
+    done = subprocess.run(
+        [Path(sys.executable).parent / "dbt", "compile", "--threads", "2"],
+        capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+
+    assert "Compilation Error in model wrong" in done.stdout
+    assert done.returncode > 0, done.stderr  # dbt's; one that is negative is a signal's

@@ -1,5 +1,6 @@
 """A table's CSV, types and tests: what DuckDB reads back with the statement that dbt-duckdb loads a seed by."""
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,33 @@ def test_a_single_column_has_no_empty_line_that_readers_skip() -> None:
 
 
 def test_a_text_that_a_spreadsheet_would_compute_is_made_safe_where_asked_for() -> None:
-    table = pa.table({"t": ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "a=b", None], "n": [-1] * 8})
+    table = pa.table({"t": ["=1+1", "+1", "-1", "@x", "\tx", "\rx", "＝1", "a=b", None], "n": [-1] * 9})  # noqa: RUF001
 
     lines = seed_csv(table, seed_columns(Fetched(table)), is_safe=True).decode().split("\n")
 
     assert lines[1:-1] == [
-        '"\'=1+1",-1', '"\'+1",-1', '"\'-1",-1', '"\'@x",-1', '"\'\tx",-1', '"\'\rx",-1', '"a=b",-1', ",-1",
+        '"\'=1+1",-1', '"\'+1",-1', '"\'-1",-1', '"\'@x",-1', '"\'\tx",-1', '"\'\rx",-1', '"\'＝1",-1',  # noqa: RUF001
+        '"a=b",-1', ",-1",
     ]  # fmt: skip
+
+
+def test_a_line_break_hides_no_formula_and_a_name_is_none() -> None:
+    table = pa.table({"t": ["\n=1"]})
+    assert seed_csv(table, seed_columns(Fetched(table)), is_safe=True) == b'"t"\n"\'\n=1"\n'
+
+    table = pa.table({"=1+1": ["x"]})
+    with pytest.raises(CallError, match="a name that a spreadsheet would compute"):
+        seed_csv(table, seed_columns(Fetched(table)), is_safe=True)
+
+
+def test_a_text_that_dbt_does_not_read_is_told_with_its_place() -> None:
+    longest = "x" * csv.field_size_limit()
+    table = pa.table({"t": [None, longest]})
+    assert seed_csv(table, seed_columns(Fetched(table))).endswith(b'x"\n')
+
+    table = pa.table({"t": [None, longest + "x"]})
+    with pytest.raises(CallError, match="column 't' has a text of more than 131072 characters in row 2"):
+        seed_csv(table, seed_columns(Fetched(table)))
 
 
 def test_tests_are_those_that_the_loaded_data_passes() -> None:

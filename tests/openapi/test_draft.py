@@ -152,6 +152,25 @@ def test_yaml_is_read(tmp_path: Path) -> None:
         read_document(path)
 
 
+def test_of_two_anchors_of_one_name_the_newer_counts(tmp_path: Path) -> None:
+    path = tmp_path / "document.yaml"
+    path.write_text("a: &x 1\nb: &x 2\nc: *x\n")
+
+    assert read_document(path) == {"a": 1, "b": 2, "c": 2}
+
+
+@pytest.mark.parametrize("text", ["a: " + "[" * 5_000, "a: " + "{b: " * 5_000, "a: " + "[x," * 500 + "]" * 500])
+def test_yaml_that_is_nested_deeply_is_refused_at_once(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "document.yaml"
+    path.write_text(text)
+    began = time.process_time()
+
+    with pytest.raises(ConfigError, match="nested too deeply"):
+        read_document(path)
+
+    assert time.process_time() - began < 0.5
+
+
 def test_yaml_without_its_library_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "ruamel.yaml", None)
     path = tmp_path / "acme.yaml"

@@ -309,3 +309,42 @@ def test_a_column_of_a_filter_may_hold_spaces() -> None:
 def test_a_filter_that_is_no_column_and_operator_is_refused(key: str, param: str) -> None:
     with pytest.raises(CallError, match=r"write \{'column': 'parameter', 'column >=': 'parameter'\}"):
         filter_key_columns({key: param})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 5_000,
+        r'{"\udfff": 1}',
+        r'{"a": ["\uD83D"]}',
+        '{"pages": ' + "9" * 5_000 + "}",
+        '{"a": ' + "9" * 5_000 + ".0}",
+    ],
+)
+def test_arguments_that_cannot_be_read_are_an_error(text: str) -> None:
+    with pytest.raises(CallError, match="the arguments cannot be read: "):
+        read_call(text)
+
+
+def test_an_option_may_hold_a_surrogate_pair_but_not_half_of_one() -> None:
+    usual = {"connector": "demo", "path": "/x"}
+
+    whole, half = (json.dumps(usual | {"columns": rf'{{"{name}": "BIGINT"}}'}) for name in (r"\ud83d\ude00", r"\ud83d"))
+
+    assert list(read_call(whole).columns or ()) == ["\N{GRINNING FACE}"]
+    with pytest.raises(CallError, match="columns is not an object"):
+        read_call(half)
+
+
+@pytest.mark.parametrize("text", ["[]", "null", "3", '"connector"'])
+def test_arguments_are_an_object(text: str) -> None:
+    with pytest.raises(CallError, match="the arguments are no object of names and values"):
+        read_call(text)
+
+
+@pytest.mark.parametrize("sql_type", ["STRUCT(", "STRUCT(a", "MAP()", "VARCHAR[", "(" * 3_000])
+def test_a_type_that_duckdb_would_not_write_is_an_error(sql_type: str) -> None:
+    with pytest.raises(CallError, match="the type of an option cannot be read"):
+        query_params("params", {"a": "b"}, sql_type)

@@ -454,6 +454,8 @@ def test_a_post_is_sent_where_the_manifest_says_that_it_reads() -> None:
         ),
         ({"headers": {"X A": "b"}}, "the header 'X A' has characters that HTTP cannot carry"),
         ({"headers": {"X-A": "b\r\nX-B: c"}}, "the header 'X-A' has characters that HTTP cannot carry"),
+        ({"headers": {"X-A": " b"}}, "the header 'X-A' has .* spaces around its value"),
+        ({"headers": {"X-A": "b "}}, "the header 'X-A' has .* spaces around its value"),
     ],
 )
 def test_a_request_that_must_not_be_sent_is_refused(options: dict[str, Any], said: str) -> None:

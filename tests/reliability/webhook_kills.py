@@ -1,9 +1,9 @@
-"""Receivers killed under load: what was acknowledged is in the table, and nothing is there twice.
+"""Receivers killed under load: what was acknowledged is in the table, or in the file, and nothing is there twice.
 
-`python -m tests.reliability.webhook_kills [KILLS] [SEED]`. A receiver in a process of its own, with a database file,
-gets deliveries on several connections, some of them again and again, and is ended by SIGKILL at a random moment. Then
-the file is opened by another process, and looked at: each delivery that was answered 2xx must be there, and no id
-twice. The next receiver goes on with the same file.
+`python -m tests.reliability.webhook_kills [KILLS] [SEED]`. A receiver in a process of its own, in turns with a database
+file and with a file of NDJSON, gets deliveries on several connections, some of them again and again, and is ended by
+SIGKILL at a random moment. Then the file is opened by another process, and looked at: each delivery that was answered
+2xx must be there, and no id twice. The next receiver goes on with the same file.
 """
 
 import json
@@ -15,6 +15,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
@@ -23,7 +24,7 @@ import httpx
 from tests.webhook.signing import SECRET, stripe
 
 LANES = 8
-SERVER = """
+INTO_A_TABLE = """
 import sys, time
 import duckdb, apikit_sql
 
@@ -34,13 +35,39 @@ apikit_sql.install(con)
 print(address, flush=True)
 time.sleep(1000)
 """
-LOOK = """
+THE_TABLE = """
 import json, sys
 import duckdb
 
 con = duckdb.connect(sys.argv[1])
-print(json.dumps(con.execute("SELECT count(*), list(DISTINCT id) FROM h_events").fetchall()[0]))
+print(json.dumps([name for (name,) in con.execute("SELECT id FROM h_events").fetchall()]))
 """
+INTO_A_FILE = """
+import sys, time
+from apikit_sql import StripeWebhookValidator, WebhookReceiver
+
+receiver = WebhookReceiver(0, validator=StripeWebhookValidator("env:WEBHOOK_SECRET"), output_file=sys.argv[1])
+receiver.start()
+print(receiver.address, flush=True)
+time.sleep(1000)
+"""
+#: A last line that was cut off was not answered, and goes with the next start.
+THE_FILE = """
+import json, sys
+
+print(json.dumps([json.loads(line)["id"] for line in open(sys.argv[1]) if line.endswith("\\n")]))
+"""
+
+
+@dataclass
+class Kind:
+    """A way to keep deliveries: what receives them into a file, and what looks at it; what it has acknowledged."""
+
+    file: Path
+    server: str
+    look: str
+    acknowledged: set[str] = field(default_factory=set)
+    stored: set[str] = field(default_factory=set)
 
 
 class Sender(threading.Thread):
@@ -64,10 +91,10 @@ class Sender(threading.Thread):
                     self.acknowledged.append(name)
 
 
-def run_until_killed(file: Path, run: int, seconds: float) -> set[str]:
+def run_until_killed(kind: Kind, run: int, seconds: float) -> set[str]:
     """The ids that were acknowledged by a receiver that lived for so many seconds."""
     environment = os.environ | {"WEBHOOK_SECRET": SECRET, "PYTHONPATH": str(Path.cwd())}
-    command = [sys.executable, "-c", SERVER, str(file)]
+    command = [sys.executable, "-c", kind.server, str(kind.file)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
@@ -81,22 +108,31 @@ def run_until_killed(file: Path, run: int, seconds: float) -> set[str]:
     return {name for sender in senders for name in sender.acknowledged}
 
 
+def look(kind: Kind, run: int) -> None:
+    """Find everything that was acknowledged, once."""
+    command = [sys.executable, "-c", kind.look, str(kind.file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    names = json.loads(done.stdout)
+    kind.stored = set(names)
+    lost = len(kind.acknowledged - kind.stored)
+    assert not lost, f"run {run}: {lost} acknowledged deliveries are lost"
+    assert len(names) == len(kind.stored), f"run {run}: {len(names) - len(kind.stored)} deliveries are there twice"
+
+
 def main() -> None:
     kills = int(sys.argv[1]) if len(sys.argv) > 1 else 200
     chance = random.Random(int(sys.argv[2]) if len(sys.argv) > 2 else 1)
-    acknowledged: set[str] = set()
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "file.db"
+        table = Kind(Path(folder) / "file.db", INTO_A_TABLE, THE_TABLE)
+        lines = Kind(Path(folder) / "file.ndjson", INTO_A_FILE, THE_FILE)
         for run in range(kills):
-            acknowledged |= run_until_killed(file, run, chance.uniform(0.05, 0.8))
-            look = subprocess.run([sys.executable, "-c", LOOK, str(file)], capture_output=True, text=True, check=True)
-            rows, names = json.loads(look.stdout)
-            stored = set(names or [])
-            assert acknowledged <= stored, f"run {run}: {len(acknowledged - stored)} acknowledged deliveries are lost"
-            assert rows == len(stored), f"run {run}: {rows - len(stored)} deliveries are there twice"
+            kind = (table, lines)[run % 2]
+            kind.acknowledged |= run_until_killed(kind, run, chance.uniform(0.05, 0.8))
+            look(kind, run)
+    more = sum(len(kind.stored - kind.acknowledged) for kind in (table, lines))
     print(  # noqa: T201
-        f"{kills} kills: {len(acknowledged):,} acknowledged deliveries, all there, each once; "
-        f"{len(stored) - len(acknowledged):,} more were stored and not answered any more"
+        f"{kills} kills: {len(table.acknowledged):,} acknowledged deliveries in a table, {len(lines.acknowledged):,} "
+        f"in a file, all there, each once; {more:,} more were stored and not answered any more"
     )
 
 

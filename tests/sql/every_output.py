@@ -25,7 +25,7 @@ from apikit_sql.connector.protocol import AuthConfig
 from apikit_sql.engine.session import Session
 from tests.fakes.echo import PLACES
 
-CONNECTORS = sorted(file.stem for file in Path("connectors").iterdir())
+CONNECTORS = sorted(file.stem for file in Path().glob("connectors/*.toml"))
 IDS = "columns := {id: 'BIGINT'}"
 #: The options with which a place fails where it should.
 OPTIONS = {
@@ -51,16 +51,19 @@ class Keyring(KeyringBackend):
         self.passwords[username] = password
 
     def delete_password(self, service: str, username: str) -> None:
-        raise NotImplementedError
+        assert service == "apikit_sql"
+        del self.passwords[username]
 
 
 class Clock:
-    """The machine's clock, which may leap."""
+    """A clock that stands still, however busy the machine is, and may leap."""
 
-    ahead = 0.0
+    def __init__(self) -> None:
+        self.start = time.time()
+        self.ahead = 0.0
 
     def __call__(self) -> float:
-        return time.time() + self.ahead
+        return self.start + self.ahead
 
 
 def tell(what: object) -> None:

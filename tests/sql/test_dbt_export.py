@@ -106,6 +106,14 @@ def test_a_select_sees_the_current_catalog_of_its_caller(con: duckdb.DuckDBPyCon
     assert Path("seeds/numbers.csv").read_text() == '"n"\n"42"\n'
 
 
+def test_a_select_reads_times_in_the_time_zone_of_its_caller(con: duckdb.DuckDBPyConnection) -> None:
+    con.execute("SET TimeZone = 'Asia/Tokyo'")
+
+    con.execute("CALL apikit_dbt_export_query($$ SELECT TIMESTAMPTZ '2025-01-01 00:00:00Z' AS at $$, 'times', '.')")
+
+    assert Path("seeds/times.csv").read_text() == '"at"\n"2025-01-01 09:00:00+09"\n'
+
+
 @pytest.mark.parametrize(
     ("sql", "wrong"),
     [

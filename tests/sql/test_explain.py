@@ -648,3 +648,33 @@ def test_it_runs_where_duckdb_has_one_thread(shop: Con) -> None:
     shop.execute("SET threads = 1")
 
     assert [row["requests"] for row in explained(shop, "FROM shop.notes")] == [1]
+
+
+@pytest.mark.own_database
+def test_a_locked_configuration_is_no_reason_not_to_explain(connected: Callable[..., Con], api: FakeApi) -> None:
+    con = connected()
+    con.execute("SET lock_configuration = true")
+
+    (row,) = explained(con, "FROM apikit('https://api.test', '/items', columns := {id: 'INT'})")
+
+    assert (row["path"], row["trips"]) == ("/items", 1)
+    assert api.seen == []
+
+
+@pytest.mark.own_database
+def test_a_time_zone_that_is_locked_and_not_that_of_new_connections_is_told(connected: Callable[..., Con]) -> None:
+    con = connected()
+    con.execute("SET TimeZone = 'Asia/Tokyo'; SET lock_configuration = true")
+
+    with pytest.raises(duckdb.Error, match=r"CallError: .*'Asia/Tokyo' cannot be taken over: SET GLOBAL TimeZone"):
+        explained(con, "SELECT 1")
+
+
+def test_the_function_behind_takes_no_sql_along_in_a_type(con: Con) -> None:
+    given = json.dumps({"sql": "SELECT 1", "time_zone": "UTC", "search_path": ""})
+    variables = json.dumps([{"name": "x", "type": "INT); CREATE TABLE evil(i INT); --", "value": "1"}])
+
+    with pytest.raises(duckdb.Error, match="CallError"):
+        con.execute("SELECT __apikit_explained($1, $2)", [given, variables])
+
+    assert con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'evil'").fetchall() == [(0,)]

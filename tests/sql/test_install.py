@@ -473,6 +473,40 @@ class TestExternalAccess:
             con.execute("SELECT * FROM query(__apikit_bind($1))", [claim])
         assert api.seen == []
 
+    @pytest.mark.parametrize("kind", ["MACRO", "TEMP MACRO"])
+    def test_a_macro_of_sql_does_not_answer_for_duckdb(self, session: Session, api: FakeApi, kind: str) -> None:
+        con = duckdb.connect(config={"enable_external_access": "false"})
+        apikit_sql.install(con, session=session)
+        con.execute(f"CREATE {kind} current_setting(name) AS true")
+
+        for statement in (COUNT, "SELECT apikit_get('https://api.test', '/items')"):
+            with pytest.raises(duckdb.InvalidInputException, match="sends nothing"):
+                con.execute(statement)
+        assert api.seen == []
+
+    def test_macros_that_are_called_like_duckdbs_functions_are_in_nobodys_way(self, session: Session) -> None:
+        con = duckdb.connect()
+        con.execute("CREATE MACRO txid_current() AS random(); CREATE MACRO current_catalog() AS 'x'")
+        for name in ("databases", "functions", "schemas", "views"):
+            con.execute(f"CREATE MACRO duckdb_{name}() AS TABLE SELECT 'x' AS path, 'memory' AS database_name")
+
+        apikit_sql.install(con, session=session)
+        apikit_sql.install(con, session=session, attach=["demo"])
+
+        assert con.execute("SELECT count(*) FROM demo.products").fetchall() == [(64,)]
+
+    def test_a_cursor_whose_connection_is_gone_reaches_no_more_than_it_did(
+        self, session: Session, api: FakeApi
+    ) -> None:
+        con = duckdb.connect(config={"enable_external_access": "false"})
+        apikit_sql.install(con, session=session)
+        cursor = con.cursor()
+        del con
+
+        with pytest.raises(duckdb.InvalidInputException, match="sends nothing"):
+            cursor.execute("SELECT apikit_get('https://api.test', '/items')")
+        assert api.seen == []
+
     def test_a_locked_configuration_can_be_installed_on(self, session: Session) -> None:
         con = duckdb.connect()
         con.execute("SET lock_configuration = true")

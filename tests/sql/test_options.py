@@ -78,6 +78,9 @@ class TestSamplePages:
         assert found == [(record["id"], str(record["many"])) for record in LATE]
         assert api.paths == ["/late", "/late?page=2", "/late?page=3"]
 
+    def test_as_many_as_anybody_can_write_are_all_there_are(self, rows: Rows) -> None:
+        assert "late" in names(rows, source("/late", f"sample_pages := {10**30}"))
+
     def test_a_second_execution_reads_every_page_afresh(self, con: Con, api: FakeApi) -> None:
         sql = f"SELECT count(*) FROM {source('/late', 'sample_pages := 2')}"
 

@@ -1,5 +1,6 @@
 """A connection that runs each statement once: its rows as they come, its errors, what may be sent."""
 
+import json
 from collections.abc import Iterator
 
 import duckdb
@@ -7,7 +8,7 @@ import httpx
 import pytest
 
 from apikit_sql.engine.session import Session
-from apikit_sql.errors import RequestError
+from apikit_sql.errors import CallError, RequestError
 from apikit_sql.sql.install import install
 from apikit_sql.sql.single_runs import SingleRuns
 from tests.fakes.api import BASE_URL, FakeApi
@@ -72,6 +73,68 @@ def test_a_select_that_has_an_effect_has_it_once(own: SingleRuns, api: FakeApi) 
 
     assert found == [(201,)] * 3
     assert api.paths == ["/orders"] * 3
+
+
+POST = f"apikit_post('{BASE_URL}', '/orders', {{n: i}}).status"
+PIVOTED = f"PIVOT (SELECT i, {POST} AS s FROM t) ON s"
+SENDS = {
+    "SELECT": f"SELECT {POST} FROM t",
+    "FROM": f"FROM t SELECT {POST}",
+    "WITH": f"WITH c AS (SELECT {POST} AS s FROM t) SELECT s FROM c",
+    "SUMMARIZE": f"SUMMARIZE SELECT {POST} AS s FROM t",
+    "a view": f"CREATE VIEW v AS SELECT {POST} AS s FROM t; FROM v",
+    "query()": "FROM query('SELECT " + POST.replace("'", "''") + " FROM t')",
+    "CREATE TABLE AS": f"CREATE TABLE u AS SELECT {POST} AS s FROM t",
+    "INSERT": f"INSERT INTO t SELECT {POST} FROM t",
+    "INSERT RETURNING": f"INSERT INTO t SELECT {POST} FROM t RETURNING i",
+    "COPY": f"COPY (SELECT {POST} FROM t) TO '/dev/null'",
+    "PIVOT IN": f"{PIVOTED} IN (201) USING count(*)",
+    "UNPIVOT": f"UNPIVOT (SELECT i, {POST} AS s FROM t) ON s",
+}
+ONLY_INSIDE = r"sends only inside SELECT, CREATE|PIVOT statements without|a single SELECT"  # the others are of query()
+REFUSED = {
+    "PIVOT": f"{PIVOTED} USING count(*)",
+    "PIVOT_WIDER": f"{PIVOTED} USING count(*)".replace("PIVOT", "PIVOT_WIDER", 1),
+    "a PIVOT below": f"SELECT * FROM ({PIVOTED} USING count(*))",
+    "a PIVOT of a view": f"CREATE VIEW v AS SELECT {POST} AS s FROM t; PIVOT v ON s USING count(*)",
+    "CREATE TABLE AS PIVOT": f"CREATE TABLE u AS {PIVOTED} USING count(*)",
+    "INSERT of a PIVOT": f"INSERT INTO t SELECT 1 FROM ({PIVOTED} USING count(*))",
+    "COPY of a PIVOT": f"COPY ({PIVOTED} USING count(*)) TO '/dev/null'",
+    "query() of a PIVOT": "FROM query('" + f"{PIVOTED} USING count(*)".replace("'", "''") + "')",
+    "MERGE": f"""MERGE INTO t USING (SELECT 1 AS j UNION ALL SELECT 9) ON t.i = j
+        WHEN MATCHED THEN UPDATE SET i = {POST} WHEN NOT MATCHED THEN INSERT VALUES ({POST.replace(": i", ": j")})""",
+    "UPDATE": f"UPDATE t SET i = {POST}",
+    "DELETE": f"DELETE FROM t WHERE {POST} = 201",
+    "SET": f"SET VARIABLE v = (SELECT max({POST}) FROM t)",
+    "EXPLAIN ANALYZE": f"EXPLAIN ANALYZE SELECT {POST} FROM t",
+    "EXECUTE": f"PREPARE p AS SELECT {POST} FROM t; EXECUTE p",
+    "EXECUTE of an INSERT": f"PREPARE p AS INSERT INTO t SELECT {POST} FROM t; EXECUTE p",
+    "CALL": f"CREATE MACRO m() AS TABLE SELECT {POST} FROM t; CALL m()",
+}
+
+
+def run_all(own: SingleRuns, api: FakeApi, text: str) -> None:
+    """Run the statements of `text` one by one, each to its last row."""
+    api.routes["/orders"] = httpx.Response(201, json={"id": 1})
+    for statement in ["CREATE TABLE t AS SELECT i::INTEGER AS i FROM range(3) t(i)", *text.split("; ")]:
+        result = own.run(statement)
+        for _ in result.batches if result is not None else ():
+            pass
+
+
+@pytest.mark.parametrize("name", SENDS)
+def test_a_statement_that_runs_once_sends_each_row_once(own: SingleRuns, api: FakeApi, name: str) -> None:
+    run_all(own, api, SENDS[name])
+
+    assert sorted(json.loads(request.content)["n"] for request in api.seen) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_any_other_statement_is_refused_before_anything_is_sent(own: SingleRuns, api: FakeApi, name: str) -> None:
+    with pytest.raises((CallError, duckdb.Error), match=ONLY_INSIDE):
+        run_all(own, api, REFUSED[name])
+
+    assert api.seen == []
 
 
 def test_rows_are_read_as_they_come_and_no_more_than_are_wanted(own: SingleRuns) -> None:

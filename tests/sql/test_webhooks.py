@@ -287,8 +287,94 @@ class TestCalls:
             with pytest.raises(duckdb.Error, match=r"sends nothing|needs DuckDB"):
                 con.execute(START)
 
+    @pytest.mark.parametrize("limits", [{"ad_hoc": False}, {"connectors": ["demo"]}])
+    def test_limited_sql_opens_and_closes_no_port_and_asks_for_no_secret(
+        self, session: Session, limits: dict[str, Any]
+    ) -> None:
+        with duckdb.connect() as con:
+            apikit_sql.install(con, session=session)
+            address = started(con)
+            apikit_sql.install(con, **limits, session=session)
+            for sql in (
+                START,
+                START.replace("'hooks'", "'other'"),
+                START.replace("WEBHOOK_SECRET", "WEBHOOK_NOT_THERE"),
+                f"EXPLAIN {START}",
+                "CALL apikit_webhook_stop('hooks')",
+            ):
+                with pytest.raises(duckdb.Error, match="may start and stop no receivers here"):
+                    con.execute(sql)
+
+            assert deliver(address, BODY, stripe(BODY)).status_code == 200  # what was started before goes on
+            assert con.execute("SELECT id FROM hooks_events").fetchall() == [("evt_1",)]
+        until(lambda: not any("webhook" in each.name for each in threading.enumerate()))
+
+    def test_the_largest_delivery_and_the_tolerance_are_as_they_are_said(self, con: Con) -> None:
+        address = started(con, START.replace("port := 0", f"port := 0, max_body := {len(BODY)}, tolerance := 5"))
+        now = int(time.time())
+
+        assert deliver(address, BODY, stripe(BODY)).status_code == 200
+        assert deliver(address, BODY + b" ", stripe(BODY + b" ")).status_code == 413
+        assert deliver(address, BODY, stripe(BODY, moment=now - 20)).status_code == 401
+
+    def test_a_tolerance_may_be_longer_than_usual(self, con: Con) -> None:
+        address = started(
+            con, START.replace("'stripe'", "'standard'").replace("port := 0", "port := 0, tolerance := 1000")
+        )
+        body, then = b"{}", int(time.time()) - 600
+
+        assert deliver(address, body, standard(body, "1", then)).status_code == 200
+
+    def test_starts_at_once_are_one(self, con: Con) -> None:
+        cursors = [con.cursor() for _ in range(6)]
+        for cursor in cursors:
+            apikit_sql.install(cursor)
+        before = threading.active_count()
+        with ThreadPoolExecutor(6) as pool:
+            addresses = set(pool.map(started, cursors))
+
+        assert len(addresses) == 1
+        assert len([each for each in threading.enumerate() if each.name == "apikit-webhook-hooks-store"]) == 1
+        assert threading.active_count() <= before + 2
+
+    @pytest.mark.parametrize("name", ["my shop", "my.shop", "select"])
+    def test_any_name_has_a_table_of_its_own(self, con: Con, name: str) -> None:
+        address = started(con, START.replace("hooks", name))
+        deliver(address, BODY, stripe(BODY))
+
+        assert con.execute(f'SELECT id FROM "{name}_events"').fetchall() == [("evt_1",)]
+
+    def test_nothing_listens_where_duckdb_has_no_external_access_though_apis_may_be_asked(
+        self, session: Session
+    ) -> None:
+        with duckdb.connect(config={"enable_external_access": "false"}) as con:
+            apikit_sql.install(con, session=session, allow_network=True)
+            with pytest.raises(duckdb.Error, match=r"opens a port|needs DuckDB"):
+                con.execute(START)
+
 
 class TestTrouble:
+    def test_ids_that_another_constraint_refuses_are_503_and_told(self, con: Con) -> None:
+        options = "'env:WEBHOOK_SECRET', port := 0, table_name := 'hooks', id_header := 'X-Id'"
+        one, two = (started(con, f"CALL apikit_webhook_start('{name}', 'hmac', {options})") for name in ("a", "b"))
+        con.execute("CREATE UNIQUE INDEX by_id ON hooks (id)")
+        headers = {"x-signature": hexadecimal(BODY), "x-id": "1001"}
+
+        assert [deliver(each, BODY, headers).status_code for each in (one, two, one)] == [200, 503, 200]
+        found = con.execute("SELECT name, stored, duplicates, failed FROM apikit_webhooks() ORDER BY name").fetchall()
+        assert found == [("a", 1, 1, 0), ("b", 0, 0, 1)]
+        ((error,),) = con.execute("SELECT error FROM apikit_webhooks('b')").fetchall()
+        assert "violates unique" in error
+
+    def test_a_table_that_was_replaced_is_503_and_told(self, con: Con) -> None:
+        address = started(con)
+        deliver(address, BODY, stripe(BODY))
+        con.execute("CREATE OR REPLACE TABLE hooks_events AS FROM hooks_events")
+
+        assert [deliver(address, BODY, stripe(BODY)).status_code for _ in range(2)] == [503, 503]
+        ((error,),) = con.execute("SELECT error FROM apikit_webhooks()").fetchall()
+        assert "UNIQUE (provider, id)" in error
+
     def test_a_table_that_is_gone_is_503_and_told_until_it_is_back(self, con: Con) -> None:
         address = started(con)
         ((made,),) = con.execute("SELECT sql FROM duckdb_tables() WHERE table_name = 'hooks_events'").fetchall()
@@ -385,6 +471,23 @@ class TestEnds:
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout == "[('evt_1',)]\nConnectError\n"
 
+    def test_a_database_that_is_closed_and_opened_again_listens_at_the_same_port(
+        self, session: Session, tmp_path: Path
+    ) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        for number in range(3):
+            with duckdb.connect(str(tmp_path / "file.db")) as con:
+                apikit_sql.install(con, session=session)
+                address = started(con, START.replace("port := 0", f"port := {port}"))
+                body = json.dumps({"id": f"evt_{number}"}).encode()
+                assert deliver(address, body, stripe(body)).status_code == 200
+
+        with duckdb.connect(str(tmp_path / "file.db")) as con:
+            assert con.execute("SELECT count(*) FROM hooks_events").fetchall() == [(3,)]
+        until(lambda: not any("webhook" in each.name for each in threading.enumerate()))
+
     def test_the_interpreter_ends_while_deliveries_come(self, tmp_path: Path) -> None:
         done = run_script(
             """
@@ -455,8 +558,8 @@ class TestEnds:
         assert (done.returncode, done.stdout, done.stderr) == (0, "free\n", "")
 
     def test_a_kill_loses_nothing_that_was_answered(self) -> None:
-        command = [sys.executable, "-m", "tests.reliability.webhook_kills", "3"]
+        command = [sys.executable, "-m", "tests.reliability.webhook_kills", "4"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
 
         assert done.returncode == 0, done.stderr
-        assert "3 kills" in done.stdout
+        assert "4 kills" in done.stdout

@@ -8,18 +8,18 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from apikit_sql.webhook.delivery import Delivery
-from apikit_sql.webhook.group_commit import GroupCommit, StoreError, UnreadableError
+from apikit_sql.webhook.group_commit import GroupCommit, RefusedRowError, StoreError, UnreadableError
 
 
 class FakeStore:
-    """Keeps batches in memory; a payload `bad` cannot be read, and `fault` is raised instead of writing."""
+    """Keeps batches in memory; `bad` cannot be read, `unfit` is refused, and `fault` is raised instead of writing."""
 
     def __init__(self) -> None:
         self.batches: list[list[str | None]] = []
         self.fault: Exception | None = None
         self.may_write = threading.Event()
         self.may_write.set()
-        self.is_open = True
+        self.is_open: bool | None = True
         self.is_closed = False
 
     def write(self, deliveries: Sequence[Delivery]) -> int:
@@ -29,10 +29,15 @@ class FakeStore:
         if any(each.payload == "bad" for each in deliveries):
             message = "no JSON"
             raise UnreadableError(message)
+        if any(each.payload == "unfit" for each in deliveries):
+            message = "it does not fit"
+            raise RefusedRowError(message)
         self.batches.append([each.id for each in deliveries])
         return len(deliveries)
 
     def is_there(self) -> bool:
+        if self.is_open is None:
+            raise OSError
         return self.is_open
 
     def close(self) -> None:
@@ -89,6 +94,29 @@ def test_one_that_cannot_be_read_takes_nobody_along(commits: GroupCommit, store:
     assert [type(outcome) for outcome in outcomes] == [type(None), type(None), UnreadableError, type(None)]
     assert sorted(str(name) for batch in store.batches for name in batch) == ["a", "b", "d"]
     assert (commits.counts.new, commits.counts.failed) == (3, 0)
+
+
+def test_one_that_is_refused_takes_nobody_along_and_may_come_again(commits: GroupCommit, store: FakeStore) -> None:
+    store.may_write.clear()
+    sent = [delivery(str(n), "unfit" if n == 37 else "{}") for n in range(100)]
+    outcomes = kept(commits, *sent, meanwhile=store.may_write.set)
+
+    refused = outcomes.pop(37)
+    assert type(refused) is RefusedRowError  # not UnreadableError, which is never tried again
+    assert outcomes == [None] * 99
+    assert [name for batch in store.batches for name in batch] == [str(n) for n in range(100) if n != 37]
+    assert len(store.batches) <= 9  # found by halves
+    assert (commits.counts.new, commits.counts.failed) == (99, 1)
+
+
+def test_a_store_that_cannot_be_asked_whether_it_is_there_is_written_to(commits: GroupCommit, store: FakeStore) -> None:
+    store.is_open, store.fault = None, StoreError("full")
+    (outcome,) = kept(commits, delivery("a"))
+    assert isinstance(outcome, StoreError)
+    time.sleep(0.6)  # it is asked when nothing comes, too
+
+    store.fault = None
+    assert kept(commits, delivery("a")) == [None]
 
 
 @pytest.mark.parametrize("fault", [StoreError("full"), OSError("full"), RuntimeError("full"), MemoryError("full")])

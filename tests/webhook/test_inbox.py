@@ -9,7 +9,7 @@ import pytest
 
 from apikit_sql import ConfigError
 from apikit_sql.webhook.delivery import Delivery
-from apikit_sql.webhook.group_commit import StoreError, UnreadableError
+from apikit_sql.webhook.group_commit import RefusedRowError, StoreError, UnreadableError
 from apikit_sql.webhook.inbox import Inbox, TableName, table_name
 
 Con = duckdb.DuckDBPyConnection
@@ -51,6 +51,9 @@ class TestNames:
     def test_a_name_is_found_from_where_the_caller_is(self, text: str, expected: tuple[str, str, str]) -> None:
         assert table_name(text, "here", "now", ["here", "other"]) == TableName(*expected)
 
+    def test_a_catalog_is_found_whatever_its_case(self) -> None:
+        assert table_name("OTHER.events", "here", "now", ["here", "other"]) == TableName("OTHER", "main", "events")
+
     @pytest.mark.parametrize("text", ["", " ", ".", "a.", ".a", "a..b", "a.b.c.d", 'a"b', "two words", '"open'])
     def test_what_is_no_name_is_told(self, text: str) -> None:
         with pytest.raises(ConfigError, match="is no name"):
@@ -90,6 +93,12 @@ class TestTables:
 
         assert con.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name <> 'events'").fetchall() == [(0,)]
 
+    def test_a_table_is_the_same_in_another_case(self, con: Con, inbox: Inbox) -> None:
+        other = Inbox(TableName("MEMORY", "Main", "EVENTS"), con.cursor)
+        other.open()
+
+        assert (inbox.write([delivery("a")]), other.write([delivery("a")])) == (1, 0)
+
     def test_a_schema_that_is_not_there_is_told(self, con: Con) -> None:
         with pytest.raises(ConfigError, match="nosuch"):
             Inbox(TableName("memory", "nosuch", "events"), con.cursor).open()
@@ -126,6 +135,58 @@ class TestWriting:
 
         inbox.open()
         assert inbox.write([delivery("a")]) == 1
+
+    @pytest.mark.parametrize(
+        "statements",
+        [
+            ["CREATE OR REPLACE TABLE events AS FROM events"],
+            ["ALTER TABLE events RENAME TO old", "CREATE TABLE events AS FROM old LIMIT 0"],
+        ],
+    )
+    def test_a_table_that_would_take_an_id_twice_by_now_is_told_and_takes_none(
+        self, con: Con, inbox: Inbox, statements: list[str]
+    ) -> None:
+        inbox.write([delivery("a")])
+        for sql in statements:
+            con.execute(sql)
+        ((before,),) = con.execute("SELECT count(*) FROM events").fetchall()
+
+        for name in ("a", "b", None):
+            with pytest.raises(StoreError, match=r"events\" lacks .*UNIQUE \(provider, id\)"):
+                inbox.write([delivery(name)])
+
+        assert con.execute("SELECT count(*) FROM events").fetchall() == [(before,)]
+
+    @pytest.mark.parametrize(
+        "constraint", ["CREATE UNIQUE INDEX other ON events (id)", "CREATE UNIQUE INDEX other ON events (payload)"]
+    )
+    def test_what_another_constraint_refuses_is_told_and_not_taken_for_known(
+        self, con: Con, inbox: Inbox, constraint: str
+    ) -> None:
+        con.execute(constraint)
+        inbox.write([delivery("a", provider="one")])
+
+        with pytest.raises(RefusedRowError, match="violates unique"):
+            inbox.write([delivery("a", provider="two")])
+        assert inbox.write([delivery("a", provider="one")]) == 0
+
+    def test_a_row_that_a_check_refuses_is_told(self, con: Con) -> None:
+        con.execute(f"{MADE}, CHECK (id <> 'bad'), UNIQUE (provider, id))")
+        inbox = Inbox(NAME, con.cursor)
+        inbox.open()
+
+        with pytest.raises(RefusedRowError, match="CHECK"):
+            inbox.write([delivery("a"), delivery("bad")])
+        assert con.execute("FROM events").fetchall() == []
+
+    def test_a_transaction_that_is_in_the_way_for_a_moment_is_waited_for(self, con: Con, inbox: Inbox) -> None:
+        con.execute("BEGIN")
+        con.execute("ALTER TABLE events ADD COLUMN note VARCHAR")
+        soon = threading.Timer(0.06, lambda: con.execute("COMMIT"))
+        soon.start()
+
+        assert inbox.write([delivery("a")]) == 1
+        soon.join()
 
     def test_a_callers_transaction_neither_sees_nor_undoes_what_is_stored(self, con: Con, inbox: Inbox) -> None:
         con.execute("BEGIN")

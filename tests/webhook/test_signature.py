@@ -1,6 +1,9 @@
 """What a validator refuses to be made of, and what it says of a delivery."""
 
 import base64
+import contextlib
+import hmac
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +16,7 @@ from apikit_sql import (
     WebhookSignatureError,
 )
 from apikit_sql.webhook.signature import Validator
-from tests.webhook.signing import KEY, SECRET, hexadecimal, standard, stripe
+from tests.webhook.signing import KEY, SECRET, github, hexadecimal, standard, stripe
 
 BODY = b'{"id": "evt_1"}'
 KINDS = [StripeWebhookValidator, StandardWebhookValidator, GitHubWebhookValidator, GenericHmacValidator]
@@ -66,6 +69,43 @@ def test_while_a_secret_is_rotated_both_are_good_and_the_verdict_tells_which() -
     for validator, by_old, by_new in validators:
         assert validator.validate(BODY, by_old) == "verified by secret 1"
         assert validator.validate(BODY, by_new) == "verified by secret 2"
+
+
+@pytest.mark.parametrize("size", [1, 23, 24, 25, 32, 64])
+@pytest.mark.parametrize("padding", ["", "="])
+def test_a_key_of_any_length_is_good_with_and_without_its_padding(size: int, padding: str) -> None:
+    key = bytes(range(size))
+    text = base64.b64encode(key).decode()
+    validator = StandardWebhookValidator("whsec_" + (text if padding else text.rstrip("=")), clock=lambda: NOW)
+
+    assert validator.validate(BODY, standard(BODY, "msg_1", NOW, key)) == "verified"
+
+
+@pytest.mark.parametrize(
+    ("kind", "headers"),
+    [
+        (StripeWebhookValidator, stripe(BODY)),
+        (StandardWebhookValidator, standard(BODY, "1")),
+        (GitHubWebhookValidator, github(BODY, "1", "push")),
+        (GenericHmacValidator, {"x-signature": hexadecimal(BODY)}),
+    ],
+)
+@pytest.mark.parametrize("secret", [SECRET, "whsec_b3RoZXI="])
+def test_signatures_are_compared_in_constant_time(
+    kind: Callable[[str], Validator], headers: dict[str, str], secret: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[bool] = []
+    compare = hmac.compare_digest
+
+    def recorded(one: bytes, other: bytes) -> bool:
+        compared.append(compare(one, other))
+        return compared[-1]
+
+    monkeypatch.setattr(hmac, "compare_digest", recorded)
+    with contextlib.suppress(WebhookSignatureError):
+        kind(secret).validate(BODY, headers)
+
+    assert compared == [secret == SECRET]
 
 
 def test_stripes_clock_may_be_ahead_but_no_delivery_old() -> None:
@@ -121,3 +161,10 @@ def test_githubs_sha1_is_not_enough() -> None:
 def test_a_header_without_a_name_is_an_error() -> None:
     with pytest.raises(ConfigError, match="header_name"):
         GenericHmacValidator(SECRET, "")
+
+
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_a_header_that_is_no_text_is_refused(name: str) -> None:
+    headers = standard(BODY, "msg_1", moment=NOW)
+
+    reason(StandardWebhookValidator(SECRET, clock=lambda: NOW), headers | {name: headers[name] + "\udfff"})
