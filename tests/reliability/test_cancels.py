@@ -16,7 +16,7 @@ def test_a_cancelled_statement_ends_within_250_ms(wait: str, how: Callable[[str,
     took = []
     for _ in range(BUSY):
         with scanned(wait) as sql:
-            took.append(how(sql, 0.15))
+            took.append(how(sql, 0.1))
         if took[-1] < LIMIT:
             return
 
