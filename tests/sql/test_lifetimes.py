@@ -408,7 +408,7 @@ class TestForks:
 
             thread = threading.Thread(target=installing)
             thread.start()
-            for _ in range(10):
+            for _ in range(5):
                 child = os.fork()
                 if child == 0:
                     from apikit_sql.sql.install import _LOCK
