@@ -563,6 +563,65 @@ def test_a_forked_child_has_a_session_of_its_own() -> None:
     assert (done.returncode, done.stderr) == (0, b"")
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this platform has no fork")
+def test_a_forked_child_ends_at_once_and_sends_nothing_over_its_parents_sockets() -> None:
+    program = """
+        import os, sys
+        from threading import Event
+        from apikit_sql.engine.session import default_session
+        from apikit_sql.errors import ConfigError
+        from tests.engine.taking import plan_of, scan_of
+
+        session = default_session()
+        plan = plan_of(base_url=session.connector("demo").base_url)  # whose server is a thread of the parent
+        with session.running(Event()):  # which its parent would wait for
+            child = os.fork()
+            if child == 0:
+                try:
+                    scan_of(session, plan)
+                except ConfigError as error:
+                    print(error, flush=True)
+                sys.exit(5)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """
+
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        cwd=_root(),
+        timeout=30,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+
+    told, code = done.stdout.splitlines()
+    assert "before the process was forked" in told
+    assert (code, done.stderr) == ("5", "")
+
+
+def test_threads_that_ask_at_once_have_the_same_session() -> None:
+    program = """
+        import sys, threading
+        from apikit_sql.engine.session import default_session
+
+        sys.setswitchinterval(1e-6)
+        together, found = threading.Barrier(8), []
+        def ask():
+            together.wait()
+            found.append(default_session())
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        raise SystemExit(len(set(map(id, found))) != 1)
+    """
+
+    for _ in range(3):
+        subprocess.run([sys.executable, "-c", textwrap.dedent(program)], cwd=_root(), timeout=30, check=True)
+
+
 def test_the_interpreter_ends_soon_though_a_scan_waits() -> None:
     program = """
         import threading, time
