@@ -263,6 +263,10 @@ class Session:
         """While inside, `close`, `stop_running` and leaving the interpreter set `cancelled`."""
         return self._scans.running(cancelled)
 
+    def will_begin(self) -> None:
+        """Take note that a statement was bound on this thread: who leaves the interpreter waits for its scan to end."""
+        self._scans.will_begin()
+
     def remember(self, error: ApikitError) -> None:
         """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
         if self._is_forked():
@@ -287,7 +291,7 @@ class Session:
             demo.close()
 
     def stop_running(self, longest: float) -> None:
-        """Cancel every scan and wait up to `longest` seconds until those that anyone reads have ended."""
+        """Cancel every scan, also those to come; wait up to `longest` seconds until those that are read have ended."""
         if not self._is_forked():
             self._scans.stop(longest)
 
