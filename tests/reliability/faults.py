@@ -186,15 +186,16 @@ class Statement:
         ids = case.plan.rows
         if case.skips:
             self.skipped = {int(str(dict(each.keys)["n"])) for each in self.session.failures}
-            for number in range(1, case.plan.pages + 1):
+            for number in range(1, case.plan.pages + 1) if case.way.reads_all else ():
                 check_skipped(case.plan, number, is_skipped=number in self.skipped)
             ids = [each for n in range(1, case.plan.pages + 1) if n not in self.skipped for each in case.plan.page(n)]
         wanted = case.way.expected(ids, case.other.rows if case.way.other else self._there)
         if case.way.reads_all:
             assert sorted(found, key=str) == sorted(wanted, key=str), f"{found}, not {wanted}"
-        else:
-            assert len(set(found)) == len(found) == min(2, len(wanted)), found
+        else:  # a page that repeats is known by what it leads to, which nobody asks for after a LIMIT
+            assert len(found) == min(2, len(wanted)), found
             assert set(found) <= set(wanted), found
+            assert len(set(found)) == len(found) or "repeat" in str(case.plan), found
 
     def _check_error(self, error: Exception, verdict: Verdict) -> None:
         first = str(error).partition("\n")[0]
