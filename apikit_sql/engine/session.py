@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import os
 import sys
 import threading
@@ -44,7 +43,7 @@ from apikit_sql.engine.steps import Page
 from apikit_sql.engine.transports import Transports
 from apikit_sql.engine.trip import Dialogue, trip
 from apikit_sql.engine.window import WindowSettings
-from apikit_sql.errors import ApikitError
+from apikit_sql.errors import ApikitError, ConfigError
 from apikit_sql.origin import origin_of
 from apikit_sql.plan.mutation import Mutation
 from apikit_sql.plan.request_plan import RequestPlan, ScanPlan, Trip
@@ -56,6 +55,7 @@ if TYPE_CHECKING:
 _RING = 1_000
 _EXIT_WAIT = 3.0  # seconds
 _FINISHING = 30.0  # seconds that mutations under way are waited for
+_DEFAULT: dict[int, Session] = {}  # of each process
 _EMBEDDED = "http://demo.localhost"  # the base URL of the demo's manifest, in place of the running server's
 
 
@@ -97,6 +97,7 @@ class Session:
         self._samples = Samples(clock)
         self._scans = RunningScans()
         self._demo: DemoServer | None = None
+        self._process = os.getpid()
         atexit.register(_stop_at_exit, weakref.ref(self))
 
     def connector(self, name: str) -> ConnectorDefinition:
@@ -144,7 +145,7 @@ class Session:
     ) -> tuple[ScanRecord, list[Callable[[], Dialogue]], WindowSettings]:
         """What a scan is recorded in, its trips as they begin, and how many of its requests may be under way."""
         scan = ScanRecord(plan, trips=len(trips), at=self._clock())
-        access = self._sharing.access(plan.request, scan)
+        access = self._access(plan.request, scan)
         fan_out = FanOut(trips, plan.on_error, scan, self.failures.append, self._clock, redact=self._sharing.redacted)
         samples = [self._samples.take(each.request) for each in trips]
         dialogues = [partial(trip, each.request, access, kept) for each, kept in zip(trips, samples, strict=True)]
@@ -163,7 +164,7 @@ class Session:
         if kept is not None:
             return kept
         scan, generation = ScanRecord(), self._samples.generation(plan)
-        begin = partial(trip, plan, self._sharing.access(plan, scan))
+        begin = partial(trip, plan, self._access(plan, scan))
         with self.running(cancelled), Pages([begin], self._transport_of(plan), cancelled) as pages:
             found = tuple(page for _, page in islice(pages, min(most, sys.maxsize)))
         if not scan.cached_pages:  # else the scan takes them from there itself, and tells
@@ -172,7 +173,7 @@ class Session:
 
     def outlook(self, plan: RequestPlan) -> Outlook:
         """What is known of the trip of `plan` before it begins; nothing is sent."""
-        access = self._sharing.access(plan, ScanRecord())
+        access = self._access(plan, ScanRecord())
         found, quota = estimate(plan, access, self._samples.kept(plan)), access.limiter.binding
         url = redact_url(found.first.full_url, access.credential.secrets)
         return Outlook(found, url, access.credential.name, quota.remaining if quota else None, access.credential.hide)
@@ -183,7 +184,7 @@ class Session:
         Several are under way at once. Raises what the first of them raises that fails.
         """
         scan = ScanRecord(plan, trips=len(asked), at=self._clock())
-        access = self._sharing.access(plan.request, scan)
+        access = self._access(plan.request, scan)
         self.scans.append(scan)
         steps = [partial(fetch_body, each, access) for each in asked]
         found = replies(
@@ -208,7 +209,7 @@ class Session:
         may_send = allowance(plan.max_requests) if shared is None else shared
         scan = ScanRecord(plan, trips=len(asked), at=self._clock(), allowance=may_send)
         scan.may_change = True
-        return partial(self._mutate, plan, asked, self._sharing.access(plan.request, scan), cancelled)
+        return partial(self._mutate, plan, asked, self._access(plan.request, scan), cancelled)
 
     def _mutate(
         self, plan: ScanPlan, asked: Sequence[Mutation], access: Access, cancelled: Event
@@ -233,7 +234,7 @@ class Session:
 
     def probe(self, plan: RequestPlan, cancelled: Event) -> Probe:
         """What the first request of `plan` brings, be it an error."""
-        access = self._sharing.access(plan, ScanRecord())
+        access = self._access(plan, ScanRecord())
         with self.running(cancelled):
             return drive(probe(plan, access), self._transport_of(plan), cancelled)
 
@@ -262,8 +263,14 @@ class Session:
         """While inside, `close`, `stop_running` and leaving the interpreter set `cancelled`."""
         return self._scans.running(cancelled)
 
+    def will_begin(self) -> None:
+        """Take note that a statement was bound on this thread: who leaves the interpreter waits for its scan to end."""
+        self._scans.will_begin()
+
     def remember(self, error: ApikitError) -> None:
         """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
+        if self._is_forked():
+            return  # a thread that is not there may hold its locks
         error.args = (self._sharing.redacted(str(error)), *error.args[1:])
         error.__cause__ = error.__context__ = None
         self.errors.append(error.with_traceback(None))
@@ -271,8 +278,10 @@ class Session:
     def close(self) -> None:
         """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again.
 
-        Mutations under way are finished before.
+        Mutations under way are finished before. In a forked child it does nothing: what is open is its parent's.
         """
+        if self._is_forked():
+            return
         self._scans.finish(_FINISHING)
         self._sharing.cache.forget()
         with self._lock:
@@ -282,8 +291,20 @@ class Session:
             demo.close()
 
     def stop_running(self, longest: float) -> None:
-        """Cancel every scan and wait up to `longest` seconds until those that anyone reads have ended."""
-        self._scans.stop(longest)
+        """Cancel every scan, also those to come; wait up to `longest` seconds until those that are read have ended."""
+        if not self._is_forked():
+            self._scans.stop(longest)
+
+    def _access(self, plan: RequestPlan, scan: ScanRecord) -> Access:
+        """What the requests of `plan` are sent with. Raises ConfigError where this session is another process's."""
+        if self._is_forked():
+            message = "this database, or its session, was opened before the process was forked, and is its parent's. "
+            raise ConfigError(message + "Open one of your own in the child.")
+        return self._sharing.access(plan, scan)
+
+    def _is_forked(self) -> bool:
+        """Whether this is a copy in a forked child: threads are gone, and sockets are the parent's."""
+        return os.getpid() != self._process
 
     def _transport_of(self, plan: RequestPlan) -> httpx.BaseTransport:
         return self._transports.of_threads(verify=plan.verify_ssl)
@@ -291,12 +312,8 @@ class Session:
 
 def default_session() -> Session:
     """The session of this process; a forked child gets its own, for sockets and locks do not survive a fork."""
-    return _session_of(os.getpid())
-
-
-@functools.cache
-def _session_of(_pid: int) -> Session:
-    return Session()
+    pid = os.getpid()
+    return _DEFAULT.get(pid) or _DEFAULT.setdefault(pid, Session())  # of threads that ask at once, one's is kept
 
 
 def _stop_at_exit(reference: weakref.ref[Session]) -> None:

@@ -91,7 +91,9 @@ def _text(database: Database, question: Mapping[str, str], caller: FrameType | N
         message = f"apikit: {BIND_FUNCTION} is asked by macros alone, while a statement is bound."
         raise CallError(message)
     check_arguments(question["function"], question.get("arguments", ""))
-    dataset = raised_as_text(database.permissions.session, lambda: answer(database, question))
+    session = database.permissions.session
+    dataset = raised_as_text(session, lambda: answer(database, question))
+    session.will_begin()
     return database.names.text_for(dataset, caller)
 
 

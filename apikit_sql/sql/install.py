@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -26,6 +27,8 @@ from apikit_sql.sql.permissions import (
 from apikit_sql.sql.seam import prepare
 
 _LOCK = threading.Lock()
+if hasattr(os, "register_at_fork"):  # a child would wait for ever for a thread that installs in its parent
+    os.register_at_fork(before=_LOCK.acquire, after_in_parent=_LOCK.release, after_in_child=_LOCK.release)
 
 
 def install(  # noqa: PLR0913 - each is an option of its own, by name

@@ -169,13 +169,14 @@ def may_reach_outside(con: duckdb.DuckDBPyConnection) -> bool:
 def see_as_caller(cursor: duckdb.DuckDBPyConnection, time_zone: str, search_path: str) -> None:
     """Give `cursor` the time zone and the search path of its caller.
 
-    Raises CallError where the configuration is locked with another time zone than new connections have.
+    Raises CallError where there is no such time zone, or the configuration is locked with another one.
     """
     if cursor.execute("SELECT system.main.current_setting('TimeZone')").fetchall() != [(time_zone,)]:
         try:
             cursor.execute(f"SET TimeZone = {literal(str(time_zone))}")
-        except duckdb.Error:
-            message = f"the time zone {time_zone!r} cannot be taken over: SET GLOBAL TimeZone before locking."
+        except duckdb.Error as error:
+            reason = str(error).partition("\n")[0]
+            message = f"the time zone {time_zone!r} cannot be taken over: {reason}. SET GLOBAL TimeZone before locking."
             raise CallError(message) from None
     if search_path:
         cursor.execute(f"SET search_path = {literal(str(search_path))}")

@@ -18,6 +18,7 @@ import os
 import pickle
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -250,7 +251,12 @@ def _shell(at: Place) -> None:
         with subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as shell:
-            tell(Path(f"/proc/{shell.pid}/cmdline").read_bytes())
+            started_with = Path(f"/proc/{shell.pid}/cmdline")
+            while (
+                not started_with.read_bytes() and shell.poll() is None
+            ):  # the new program is there a moment before its arguments
+                time.sleep(0.001)
+            tell(started_with.read_bytes())
             tell(shell.communicate(script.encode(), timeout=60)[0].decode())
 
 

@@ -21,10 +21,9 @@ _GIVEN = {"path": "'/items'", "query": "'{ a { id } }'", "sql": "$$ SELECT 1 AS 
 _OF_NO_API = "apikit_rate_limits"
 _SENDING_NOTHING = frozenset({"apikit_dry_run", "apikit_streams"})
 
-#: What DuckDB, and we, say without access to what is outside; and of a function behind ours called by itself on 2.0,
-#: which calls it where no frame of Python's is.
+#: What DuckDB, and we, say without access to what is outside; and of a function behind ours called row by row.
 _NO_ACCESS = "enable_external_access|Cannot change|Cannot enable|disabled by configuration"
-_NO_FRAME = "call stack is not deep enough"
+_NO_FRAME = "is asked by macros alone"
 _OFF = {"enable_external_access": "false"}
 
 
@@ -72,10 +71,10 @@ def _changes(function: Function) -> bool:
 
 
 def _forged(connector: str) -> list[str]:
-    """The functions behind ours, called by themselves with what a macro would say, or nearly."""
-    arguments = json.dumps({"connector": connector, "path": "/items", "columns": {"id": "INT"}})
-    claims = {"function": "apikit", "arguments": arguments, "allow_network": True, "external_access": True}
-    question, given = literal(json.dumps(claims)), literal(arguments)
+    """The functions behind ours, called by themselves with what a macro would say, and claims of what is allowed."""
+    arguments = _handed_over("apikit", connector, columns={"id": "INT"})
+    claims = {"function": "apikit", "arguments": arguments, "allow_network": "true", "external_access": "true"}
+    question, given = literal(json.dumps(claims)), literal(_handed_over("apikit_get", connector))
     return [
         f"SELECT __apikit_bind({question})",
         f"FROM query(__apikit_bind({question}))",
@@ -87,8 +86,17 @@ def _forged(connector: str) -> list[str]:
 
 
 def _forged_change(method: str, connector: str) -> str:
-    given = json.dumps({"connector": connector, "path": "/items", "body": {}, "idempotency_key": None})
+    given = _handed_over(f"apikit_{method}", connector, body={})
     return f"SELECT __apikit_{method}({literal(given)}, 'CREATE TABLE a AS SELECT 1', 'mark')"
+
+
+def _handed_over(name: str, connector: str, **more: object) -> str:
+    """What the macro of this name hands over for `/items` of `connector`."""
+    arguments = next(each for each in FUNCTIONS if each.name == name).arguments
+    types = {f"{each.name}_type": "INTEGER" for each in arguments if each.typed}
+    return json.dumps(
+        dict.fromkeys(each.name for each in arguments) | types | {"connector": connector, "path": "/items"} | more
+    )
 
 
 def _nested(connector: str) -> list[str]:

@@ -36,9 +36,7 @@ OPTIONS = {
 
 
 class Keyring(KeyringBackend):
-    """A keyring in memory."""
-
-    priority = 1
+    """A keyring in memory. Without a priority it is never chosen."""
 
     def __init__(self) -> None:
         self.passwords = {"canary": os.environ["CANARY_KEYRING"]}

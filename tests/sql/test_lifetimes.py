@@ -365,6 +365,61 @@ class TestForks:
         assert_clean(done)
         assert done.stdout == "0 [(64,)]\n"
 
+    def test_a_child_is_told_that_a_connection_is_its_parents(self, tmp_path: Path) -> None:
+        script = """
+            import os
+            import duckdb, apikit_sql
+
+            con = duckdb.connect(config={"threads": 1})
+            apikit_sql.install(con)
+            COUNT = "SELECT count(*) FROM apikit('demo', '/products')"
+            assert con.execute(COUNT).fetchall() == [(64,)]
+            child = os.fork()
+            if child == 0:
+                try:
+                    con.execute(COUNT)
+                except duckdb.InvalidInputException as error:
+                    os._exit(0 if "Open one of your own in the child" in str(error) else 1)
+                os._exit(2)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), con.execute(COUNT).fetchall())
+        """
+
+        done = run_script(script, folder=tmp_path)
+
+        assert_clean(done)
+        assert done.stdout == "0 [(64,)]\n"
+
+    def test_a_child_installs_though_a_thread_of_its_parent_was_installing(self, tmp_path: Path) -> None:
+        script = """
+            import os, threading
+            import duckdb, apikit_sql
+
+            def install():
+                con = duckdb.connect(config={"threads": 1})
+                apikit_sql.install(con)
+                con.close()
+
+            install()
+            ending = threading.Event()
+
+            def installing():
+                while not ending.is_set():
+                    install()
+
+            thread = threading.Thread(target=installing)
+            thread.start()
+            for _ in range(5):
+                child = os.fork()
+                if child == 0:
+                    from apikit_sql.sql.install import _LOCK
+                    os._exit(0 if _LOCK.acquire(timeout=5) else 1)
+                assert os.waitpid(child, 0)[1] == 0
+            ending.set()
+            thread.join()
+        """
+
+        assert_clean(run_script(script, folder=tmp_path))
+
 
 class TestWhatStaysBehind:
     def ours(self) -> list[str]:

@@ -77,7 +77,7 @@ def test_variables_that_are_none_are_an_error_of_ours(con: Con, variables: str) 
 def test_a_time_zone_that_there_is_none_is_an_error_of_ours(con: Con) -> None:
     given = json.dumps({"sql": "SELECT 1", "search_path": "", "time_zone": "nowhere"})
 
-    with pytest.raises(duckdb.Error, match=r"CallError: apikit_explain: .*TimeZone"):
+    with pytest.raises(duckdb.Error, match=r"CallError: the time zone 'nowhere' .*Unknown TimeZone"):
         con.execute(f"SELECT {catalog.EXPLAIN_FUNCTION}($1, '[]')", [given])
 
 
