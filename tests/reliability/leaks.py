@@ -31,7 +31,8 @@ from apikit_sql.connector.sources import Manifest
 from apikit_sql.engine.session import Session
 from tests.engine.loopback import Loopback, Peer, reply
 
-WARMING = 1_500  # scans; a session keeps records of the last thousand
+WARMING = 1_500  # scans
+KEPT = 1_000  # of each kind of record, as scans, errors and inferred columns, that a session keeps
 MOST = 5.0  # MB that memory may grow
 PAGES, SIZE = 3, 40
 TOTAL = PAGES * SIZE
@@ -250,8 +251,16 @@ def scan(doors: Doors, many: int, look: Callable[[], None]) -> int:
     return done
 
 
-def measured(many: int, warming: int = WARMING) -> Left:
-    """What `many` scans leave."""
+def fill(doors: Doors, kept: int) -> None:
+    """Errors and inferred columns, so many that the session forgets the oldest from now on."""
+    for number in range(kept):
+        inferred(doors)
+        if number % 4 == 0:
+            failed(doors)
+
+
+def measured(many: int, warming: int = WARMING, kept: int = KEPT) -> Left:
+    """What `many` scans leave, after `warming` and as many records as are `kept`."""
     left = Left()
     with serving() as url:
         with doors(url) as reading:
@@ -259,6 +268,7 @@ def measured(many: int, warming: int = WARMING) -> Left:
         left.before = held()
         with doors(url) as reading:
             scan(reading, warming, lambda: None)
+            fill(reading, kept)
             left.memory.append(memory())
             left.scans = scan(reading, many, lambda: left.memory.append(memory()))
         left.after = held()

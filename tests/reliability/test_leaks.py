@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.no_cover, pytest.mark.filterwarnings("ignore::apikit_s
 
 
 def test_scans_leave_neither_memory_nor_descriptors_nor_threads() -> None:
-    left = measured(200, warming=120)
+    left = measured(200, warming=120, kept=20)
 
     assert left.holds, left
     assert left.scans >= 200
@@ -30,7 +30,7 @@ def test_a_leak_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(leaks, "ROUND", [(leaking, 2)])
 
-    left = measured(30, warming=4)
+    left = measured(30, warming=4, kept=0)
 
     assert left.grown > leaks.MOST
     assert left.after[0] > left.before[0]
