@@ -61,9 +61,7 @@ def fetch_page(
 def read_page(plan: RequestPlan, access: Access, request: PageRequest, number: int, response: httpx.Response) -> Page:
     """The page that a good `response` to `request` holds. Raises DecodeError, RequestError where it tells an error."""
     try:
-        if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
-            message = "the body is empty"
-            raise DecodeError(message)  # noqa: TRY301 - told like any other body that is none
+        _check_is_there(response)
         if plan.is_graphql:
             envelope = read_answer(response.content, plan)
         else:
@@ -79,18 +77,26 @@ def read_page(plan: RequestPlan, access: Access, request: PageRequest, number: i
 
 
 def fetch_body(plan: RequestPlan, access: Access) -> Steps[bytes]:
-    """The body that the one request of `plan` brings: JSON, `null` where it is empty. Raises DecodeError for others."""
+    """The body that the one request of `plan` brings: JSON, `null` where there is no content. Raises DecodeError."""
     request = first_request(plan)
     return (yield from answered(plan, access, request, partial(_body, plan, access, request)))
 
 
 def _body(plan: RequestPlan, access: Access, request: PageRequest, response: httpx.Response) -> bytes:
     try:
+        _check_is_there(response)
         return json_text(response.content)
     except DecodeError as error:
         kind = response.headers.get("content-type", "no content type")
         message = f"{where(plan, request)} answered {response.status_code} ({kind}): {error}"
         raise DecodeError(access.credential.hide(message)) from None
+
+
+def _check_is_there(response: httpx.Response) -> None:
+    """Raise DecodeError for an empty body, but of a status that says so: it was cut off."""
+    if not response.content.removeprefix(_BOM).strip() and response.status_code not in _NO_CONTENT:
+        message = "the body is empty"
+        raise DecodeError(message)
 
 
 def answered(plan: RequestPlan, access: Access, request: PageRequest, read: Callable[[httpx.Response], T]) -> Steps[T]:

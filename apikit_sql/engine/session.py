@@ -11,6 +11,7 @@ import weakref
 from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, closing
+from copy import copy
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -268,12 +269,15 @@ class Session:
         self._scans.will_begin()
 
     def remember(self, error: ApikitError) -> None:
-        """Keep `error` among the recent ones: without secrets, and without its frames, which hold connections."""
+        """Take the secrets from `error`, and keep a copy among the recent ones.
+
+        The copy has no frames, which hold connections and pages; the error itself has them again where it is raised on.
+        """
         if self._is_forked():
             return  # a thread that is not there may hold its locks
         error.args = (self._sharing.redacted(str(error)), *error.args[1:])
-        error.__cause__ = error.__context__ = None
-        self.errors.append(error.with_traceback(None))
+        error.__cause__ = error.__context__ = error.__traceback__ = None
+        self.errors.append(copy(error))
 
     def close(self) -> None:
         """Cancel what runs, close the connections, forget answers, stop the demo API. The session may be used again.

@@ -19,6 +19,8 @@ FATAL = {
     "418": ["RequestError"],
     "html": ["DecodeError"],
     "cut json": ["DecodeError"],
+    "other gzip": ["DecodeError"],  # what says so and is not
+    "elsewhere": ["OriginError"],  # a redirect to another host
     "empty": ["DecodeError"],
     "repeat": ["PaginationError"],
 }
@@ -87,26 +89,28 @@ class Schedule:
         )
 
 
-class Chance(random.Random):
-    """Where every choice of a schedule comes from."""
-
-    def happens(self, probability: float) -> bool:
-        return self.random() < probability
-
-
 def schedule(seed: int) -> Schedule:
-    chance = Chance(seed)
+    return drawn(random.Random(seed), seed)
+
+
+def happens(chance: random.Random, probability: float) -> bool:
+    return chance.random() < probability
+
+
+def drawn(chance: random.Random, seed: int = 0, *, longest: int = 50, in_window: bool | None = None) -> Schedule:
+    """A schedule of at most `longest` pages, all of whose choices come from `chance`."""
     size = chance.choice([1, 2, 3, 5])
-    concurrency = chance.choice([None, None, None, *range(1, 9)])
+    in_window = happens(chance, 0.7) if in_window is None else in_window
+    concurrency = chance.randint(1, 8) if in_window else None
     auth: Auth = chance.choice(["none", "bearer", "oauth2", "oauth2"])
-    pages = chance.choice([1, 2, 3, chance.randint(1, 15), chance.randint(1, 50)])
+    pages = chance.choice([1, 2, 3, chance.randint(1, longest // 3), chance.randint(1, longest)])
     max_attempts = chance.choice([1, 2, 3, 3, 4, 5])
     is_quick = concurrency is not None
     odds = chance.choice([0.02, 0.1, 0.3])
     fatal = chance.choice([0, 0, 0.02 + 0.4 / pages])
     faults = {number: met(chance, max_attempts, odds, auth, is_quick=is_quick) for number in range(1, pages + 1)}
     for number, found in faults.items():
-        if chance.happens(fatal):
+        if happens(chance, fatal):
             kinds = [kind for kind in FATAL if (kind != "401" or auth != "oauth2") and (number > 1 or kind != "repeat")]
             found.append(Fault(chance.choice(kinds)))
     return Schedule(
@@ -115,53 +119,53 @@ def schedule(seed: int) -> Schedule:
         pages=pages,
         size=size,
         last=chance.randint(1, size),
-        says_last=chance.happens(0.5),
-        is_compressed=chance.happens(0.3),
+        says_last=happens(chance, 0.5),
+        is_compressed=happens(chance, 0.3),
         auth=auth,
         token_life=chance.choice([20, 100, 400, 4000]),
         max_attempts=max_attempts,
         concurrency=concurrency,
-        is_async=chance.happens(0.5),
+        is_async=happens(chance, 0.5),
         faults={number: found for number, found in faults.items() if found},
         token_faults=token_faults(chance, max_attempts, is_quick=is_quick) if auth == "oauth2" else [],
     )
 
 
-def met(chance: Chance, max_attempts: int, odds: float, auth: Auth, *, is_quick: bool) -> list[Fault]:
+def met(chance: random.Random, max_attempts: int, odds: float, auth: Auth, *, is_quick: bool) -> list[Fault]:
     """What the requests for one page meet before its answer comes."""
     found: list[Fault] = []
-    while chance.happens(odds) and len(found) < max_attempts + 2:
-        if len(found) == max_attempts - 1 and chance.happens(0.8):  # one more would be one too many
+    while happens(chance, odds) and len(found) < max_attempts + 2:
+        if len(found) == max_attempts - 1 and happens(chance, 0.8):  # one more would be one too many
             break
-        found.append(passing(chance, is_quick=is_quick, longest=3600 if chance.happens(0.02) else MAX_WAIT / 2))
-    if auth == "oauth2" and chance.happens(odds / 2):
+        found.append(passing(chance, is_quick=is_quick, longest=3600 if happens(chance, 0.02) else MAX_WAIT / 2))
+    if auth == "oauth2" and happens(chance, odds / 2):
         found.insert(chance.randint(0, len(found)), Fault("401"))
-    if chance.happens(odds / 2):
+    if happens(chance, odds / 2):
         found.append(slow(chance, is_quick=is_quick))
     return found
 
 
-def passing(chance: Chance, *, is_quick: bool, longest: float) -> Fault:
+def passing(chance: random.Random, *, is_quick: bool, longest: float) -> Fault:
     kind = chance.choice([chance.choice(NO_ANSWER), chance.choice(PASSING)])
-    if kind not in {"429", "503"} or chance.happens(0.4):
+    if kind not in {"429", "503"} or happens(chance, 0.4):
         return Fault(kind)
     if longest > MAX_WAIT:
-        return Fault(kind, longest, as_date=chance.happens(0.5))
+        return Fault(kind, longest, as_date=happens(chance, 0.5))
     if is_quick:
         return Fault(kind, *chance.choice([(0.0, False), (0.003, False), (0.0, True)]))
-    return Fault(kind, float(chance.choice([0, 1, 7, longest])), as_date=chance.happens(0.5))
+    return Fault(kind, float(chance.choice([0, 1, 7, longest])), as_date=happens(chance, 0.5))
 
 
-def slow(chance: Chance, *, is_quick: bool) -> Fault:
+def slow(chance: random.Random, *, is_quick: bool) -> Fault:
     return Fault("slow", seconds=0.001 * chance.randint(1, 4) if is_quick else chance.choice([0.2, 3, 19]))
 
 
-def token_faults(chance: Chance, max_attempts: int, *, is_quick: bool) -> list[Fault | None]:
+def token_faults(chance: random.Random, max_attempts: int, *, is_quick: bool) -> list[Fault | None]:
     """Fewer than are too many, again and again, each time before a token is given: None."""
     found: list[Fault | None] = []
     odds = chance.choice([0, 0.2, 0.5])
     for _ in range(10):
-        many = sum(chance.happens(odds) for _ in range(max_attempts - 1))
+        many = sum(happens(chance, odds) for _ in range(max_attempts - 1))
         found += [*(passing(chance, is_quick=is_quick, longest=MAX_WAIT / 2) for _ in range(many)), None]
     return found
 

@@ -51,6 +51,9 @@ BROKEN: dict[str, Callable[[str], Exception]] = {
     "cut": httpx.RemoteProtocolError,
 }
 
+#: What is sent as gzip, and stops in the middle or is none.
+GZIP = {"cut gzip": gzip.compress(b'[{"id": 1}]' * 9)[:-9], "other gzip": b'[{"id": 1}]'}
+
 
 class Time:
     """A clock that moves by waiting: ours where `is_real` is not, and the machine's beside it where it is."""
@@ -113,6 +116,7 @@ class Server:
     """The table of a schedule. `answered` counts the true answers by page; `wrongs` are what no client may do."""
 
     def __init__(self, plan: Schedule, clock: Time) -> None:
+        self.base_url = BASE_URL
         self.plan = plan
         self.clock = clock
         self.answered: Counter[int] = Counter()
@@ -158,9 +162,10 @@ class Server:
         match fault.kind:
             case kind if kind in BROKEN:
                 return BROKEN[kind](kind), TIMEOUT if kind == "timeout" else 0
-            case "cut gzip":
-                content = gzip.compress(b'[{"id": 1}]' * 9)[:-9]
-                return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Bytes(content)), 0
+            case kind if kind in GZIP:
+                return httpx.Response(200, headers={"content-encoding": "gzip"}, stream=Bytes(GZIP[kind])), 0
+            case "elsewhere":
+                return httpx.Response(302, headers={"location": "https://elsewhere.test/items"}), 0
             case "html":
                 return httpx.Response(200, html="<html>Please log in</html>"), 0
             case "cut json":
@@ -236,7 +241,7 @@ class Server:
             case "cursor":
                 return {"data": records, "next_cursor": f"at-{number + 1}" if has_next else None}
             case "next_url":
-                return {"items": records, "next": f"{BASE_URL}/items?page={number + 1}" if has_next else None}
+                return {"items": records, "next": f"{self.base_url}/items?page={number + 1}" if has_next else None}
             case _:
                 return {"items": records, "total": len(self.plan.rows)}
 

@@ -82,7 +82,9 @@ def test_an_answer_that_is_an_error_raises_it(api: FakeApi, session: Session, do
 
     assert (caught.value.status, caught.value.url) == (422, f"{BASE_URL}/items")
     assert len(api.seen) == 1
-    assert session.errors[-1] is caught.value
+    kept = session.errors[-1]
+    assert (type(kept), str(kept), vars(kept)) == (caught.type, str(caught.value), vars(caught.value))
+    assert kept.__traceback__ is None  # whose frames hold pages
 
 
 def test_a_limit_tells_when_to_try_again(api: FakeApi, client: Apikit, door: Door) -> None:

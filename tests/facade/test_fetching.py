@@ -263,7 +263,9 @@ def test_an_error_is_kept_by_the_session(api: FakeApi, session: Session, door: D
 
     assert caught.value.status == 404
     assert "s3cr3t" not in str(caught.value)
-    assert session.errors[-1] is caught.value
+    kept = session.errors[-1]
+    assert (type(kept), str(kept), vars(kept)) == (caught.type, str(caught.value), vars(caught.value))
+    assert kept.__traceback__ is None  # whose frames hold pages
 
 
 def test_a_record_that_cannot_be_read_names_its_page(api: FakeApi, client: Apikit, door: Door) -> None:

@@ -38,6 +38,7 @@ def api() -> FakeApi:
             "/gone": httpx.Response(404, json={"message": "no such thing"}),
             "/html": httpx.Response(200, text="<html>", headers={"content-type": "text/html"}),
             "/nan": httpx.Response(200, text='{"a": NaN}'),
+            "/empty": httpx.Response(200),
             "/cut": httpx.Response(200, text='[{"a": 1}, {"a": '),
             "/bytes": httpx.Response(200, content=b'[{"a": "\xff"}]'),
         }
@@ -154,6 +155,7 @@ def test_a_stream_can_be_named_and_brings_what_its_manifest_says(rows: Rows, api
         ("/html", "api.test: GET /html answered 200 (text/html)"),
         ("/nan", "the body is not JSON"),
         ("/cut", "the body is not JSON"),
+        ("/empty", "the body is empty"),
         ("/bytes", "not JSON"),
         ("/../x", "'..'"),
         ("/one?x=1", "params"),
