@@ -186,7 +186,7 @@ class Left:
 
     @property
     def grown(self) -> float:
-        return max(self.memory[1:]) - self.memory[0]
+        return self.memory[-1] - self.memory[0]
 
     @property
     def holds(self) -> bool:

@@ -41,5 +41,5 @@ def test_a_leak_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_left_is_judged() -> None:
     assert Left(1, [100.0, 104.9], (9, 5), (9, 4)).holds
-    assert not Left(1, [100.0, 105.1, 100.0], (9, 5), (9, 5)).holds
+    assert not Left(1, [100.0, 100.0, 105.1], (9, 5), (9, 5)).holds
     assert not Left(1, [100.0, 100.0], (9, 5), (9, 6)).holds
