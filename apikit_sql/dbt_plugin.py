@@ -31,6 +31,7 @@ from apikit_sql.sql.answers import answer
 from apikit_sql.sql.catalog import APIKIT, BIND_FUNCTION, bind_sql, literal
 from apikit_sql.sql.database import Database, known_database, raised_as_text
 from apikit_sql.sql.install import install
+from apikit_sql.sql.questions import handed_over
 
 _LOG = AdapterLogger("apikit")
 _OPTIONS = [argument.name for argument in APIKIT.arguments]
@@ -163,7 +164,7 @@ class Plugin(BasePlugin):  # type: ignore[misc]  # dbt tells no types
             message = f"source {source.table_name()}: its meta names no connector. Say meta: {{plugin: {self.name}, "
             raise DbtRuntimeError(message + "connector: NAME, path: a stream or a /path}.")
         options = {option: source[option] for option in _OPTIONS if option in source}
-        return {"function": APIKIT.name, "arguments": json.dumps({"path": source.name, **options}, default=str)}
+        return {"function": APIKIT.name, "arguments": handed_over(APIKIT, {"path": source.name, **options})}
 
     def _known(self) -> Database:
         if self._database is None:

@@ -50,6 +50,13 @@ def arguments_of(function: Function, text: str) -> dict[str, Any]:
     return given
 
 
+def handed_over(function: Function, given: Mapping[str, object]) -> str:
+    """What the macro of `function` would hand over where no more is `given`: JSON, of values that have no SQL type."""
+    types = {f"{each.name}_type": "" for each in function.arguments if each.typed}
+    defaults = {each.name: "" if each.default == "''" else None for each in function.arguments}
+    return json.dumps(defaults | types | dict(given), default=str)
+
+
 def read_variables(text: str) -> list[dict[str, str]]:
     """A caller's variables, each its name, type and value. Raises CallError for a text that is no list of them."""
     try:
